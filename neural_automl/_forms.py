@@ -1,0 +1,77 @@
+"""Calls written down as data, so that building a model and printing its source are one thing.
+
+A backend evaluates a form to get the module or the tensor, and prints the same form to get the
+line of source code. Nothing is described twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """The tensor that comes in at this place."""
+
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function, by its dotted name, called with values, inputs or other forms."""
+
+    function: str
+    args: tuple[Any, ...] = ()
+    kwargs: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """The module of this node called with forms."""
+
+    args: tuple[Any, ...] = (Input(),)
+    kwargs: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Infix:
+    """``left operator right``; the operator is ``+`` or ``*``."""
+
+    operator: str
+    left: Any
+    right: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """``value[index]``; the index is an integer or a tuple of integers and slices."""
+
+    value: Any
+    index: Any
+
+
+Form = Input | Call | Apply | Infix | Index
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleForm:
+    """How one node looks in a framework.
+
+    Args:
+        forward: The expression that gives the node's tensor.
+        module: The constructor of the module with the node's weights, or None.
+        name: Stem of the module's attribute name.
+    """
+
+    forward: Form = Apply()
+    module: Call | None = None
+    name: str = ""
+
+
+def call(function: str, *args: Any, **kwargs: Any) -> Call:
+    """Write a call down."""
+    return Call(function, args, tuple(kwargs.items()))
+
+
+APPLY: Final = Apply()

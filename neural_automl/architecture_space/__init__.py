@@ -1,0 +1,35 @@
+"""Spaces of architectures: the tree of fixed layers and choices."""
+
+from neural_automl.architecture_space._constraints import Constraint
+from neural_automl.architecture_space._nodes import (
+    Cell,
+    Layer,
+    LayerChoice,
+    Maybe,
+    Parallel,
+    Repeat,
+    Residual,
+)
+from neural_automl.architecture_space._space import ArchitectureSpace
+from neural_automl.architecture_space._suggest import RandomTrial, Trial
+from neural_automl.architecture_space._values import Choice, LogRange, Range
+from neural_automl.values import Call, Expression
+
+__all__ = [
+    "ArchitectureSpace",
+    "Call",
+    "Cell",
+    "Choice",
+    "Constraint",
+    "Expression",
+    "Layer",
+    "LayerChoice",
+    "LogRange",
+    "Maybe",
+    "Parallel",
+    "RandomTrial",
+    "Range",
+    "Repeat",
+    "Residual",
+    "Trial",
+]

@@ -1,0 +1,104 @@
+"""Limits on what an architecture may cost."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Final
+
+from neural_automl.cost import Cost
+from neural_automl.exceptions import SpaceError, excerpt
+from neural_automl.hyperparameters import CONSTRAINT_METRICS
+from neural_automl.parameters import as_integer, did_you_mean
+
+_OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
+    "<=": operator.le,
+    "<": operator.lt,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """One limit.
+
+    Args:
+        metric: ``params``, ``macs``, ``flops`` (2 * macs), ``peak_memory`` (bytes) or ``depth``.
+        op: ``<=``, ``<``, ``>=`` or ``>``.
+        limit: A number.
+
+    Raises:
+        SpaceError: An unknown metric or operator, or a limit that is no number.
+    """
+
+    metric: str
+    op: str
+    limit: int | float
+
+    def __post_init__(self) -> None:
+        if self.metric not in CONSTRAINT_METRICS:
+            raise SpaceError(
+                f"a constraint must limit one of {', '.join(CONSTRAINT_METRICS)} but got "
+                f"{self.metric!r}{did_you_mean(self.metric, CONSTRAINT_METRICS)}"
+            )
+        if self.op not in _OPERATORS:
+            raise SpaceError(
+                f"a constraint's operator must be one of {' '.join(_OPERATORS)} but got {self.op!r}"
+            )
+        number = isinstance(self.limit, int | float) and not isinstance(self.limit, bool)
+        if not number or not isfinite(self.limit):
+            raise SpaceError(f"the limit of {self.metric} must be a number but got {self.limit!r}")
+        whole = as_integer(self.limit)
+        if whole is not None:
+            object.__setattr__(self, "limit", whole)
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.op} {self.limit:,}"
+
+    def is_met(self, value: float) -> bool:
+        """Return whether a cost keeps the limit."""
+        return _OPERATORS[self.op](value, self.limit)
+
+    def excess(self, cost: Cost) -> float:
+        """Return by how much a cost breaks the limit: above 0 if it does, else 0 or below."""
+        value = cost.value(self.metric)
+        distance = value - self.limit if self.op in ("<=", "<") else self.limit - value
+        # A strict limit is broken by equality, which is no distance.
+        return float(distance) if distance or self.is_met(value) else 1.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{"metric", "op", "limit"}``."""
+        return {"metric": self.metric, "op": self.op, "limit": self.limit}
+
+
+def as_constraints(constraints: Any) -> tuple[Constraint, ...]:
+    """Return constraints in any of their forms.
+
+    Args:
+        constraints: A mapping of metrics to upper limits, or an iterable of ``Constraint`` or of
+            their dictionary form.
+
+    Raises:
+        SpaceError: The form is unknown, or a constraint breaks a rule.
+    """
+    if isinstance(constraints, Mapping):
+        return tuple(Constraint(str(k), "<=", limit) for k, limit in constraints.items())
+    if not isinstance(constraints, Iterable) or isinstance(constraints, str):
+        raise SpaceError(
+            "constraints must be a mapping of metrics to limits, or a list, but got "
+            f"{excerpt(constraints)}"
+        )
+    result = []
+    for item in constraints:
+        if isinstance(item, Constraint):
+            result.append(item)
+        elif isinstance(item, Mapping) and set(item) == {"metric", "op", "limit"}:
+            result.append(Constraint(item["metric"], item["op"], item["limit"]))
+        else:
+            raise SpaceError(
+                f"a constraint must have 'metric', 'op' and 'limit' but got {excerpt(item)}"
+            )
+    return tuple(result)

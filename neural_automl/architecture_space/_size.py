@@ -1,0 +1,225 @@
+"""How many configurations a space has, exactly, with conditions and ties.
+
+A part of the tree is counted as a table: from what is decided about ties to the number of
+configurations under it. Parts that follow each other are joined, alternatives are summed, and a
+tie is summed out as soon as everything that bears its name has been seen.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final, NamedTuple
+
+from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
+from neural_automl.architecture_space._tree import (
+    Located,
+    body_paths,
+    branch_paths,
+    edge_names,
+    expression_names,
+    fix_operand,
+    largest_count,
+    possible_counts,
+)
+from neural_automl.architecture_space._values import Choice, Open, open_values
+from neural_automl.layers import find_layer
+from neural_automl.values import Call, Expression
+
+Count = int | float
+#: What is decided about ties: name to the place of the value.
+Ties = frozenset[tuple[str, Any]]
+
+#: The place of a tie on whose value nothing else depends: only whether it exists matters.
+_ACTIVE: Final = "active"
+
+
+class _Table(NamedTuple):
+    rows: dict[Ties, Count]
+    seen: Counter[str]
+
+
+_ONE: Final = _Table({frozenset(): 1}, Counter())
+
+
+def count_configurations(layers: list[Located], values: list[tuple[Any, str]]) -> Count:
+    """Return the number of configurations; ``inf`` where one is continuous.
+
+    Args:
+        layers: A normalised tree, with paths.
+        values: Further values that may be open, with their names.
+    """
+    census = _Counting(None, set())
+    total = census.everything(layers, values).seen
+    table = _Counting(total, census.enumerated).everything(layers, values)
+    return sum(table.rows.values())
+
+
+class _Counting:
+    """Counts parts of a tree.
+
+    Args:
+        total: How often each tie stands in the whole tree, as this class counts it; None only
+            takes that census.
+        enumerated: Ties on whose value the number of copies of something depends.
+    """
+
+    def __init__(self, total: Counter[str] | None, enumerated: set[str]) -> None:
+        self._total = total
+        self.enumerated = enumerated
+        self._sizes: dict[str, Count] = {}
+
+    def everything(self, layers: list[Located], values: list[tuple[Any, str]]) -> _Table:
+        tables = [self._node(node, path) for node, path in layers]
+        return self._join([*tables, *(self._value(value, name) for value, name in values)])
+
+    def _join(self, tables: Iterable[_Table]) -> _Table:
+        result = _ONE
+        for table in tables:
+            rows: dict[Ties, Count] = {}
+            for left, many in result.rows.items():
+                decided = dict(left)
+                for right, more in table.rows.items():
+                    if all(decided.get(name, place) == place for name, place in right):
+                        key = left | right
+                        rows[key] = rows.get(key, 0) + many * more
+            result = self._sum_out(rows, result.seen + table.seen)
+        return result
+
+    def _either(self, tables: Iterable[_Table]) -> _Table:
+        rows: dict[Ties, Count] = {}
+        seen: Counter[str] = Counter()
+        for table in tables:
+            seen = seen + table.seen
+            for ties, many in table.rows.items():
+                rows[ties] = rows.get(ties, 0) + many
+        return self._sum_out(rows, seen)
+
+    def _sum_out(self, rows: dict[Ties, Count], seen: Counter[str]) -> _Table:
+        if self._total is None:
+            return _Table({frozenset(): 1}, seen)
+        done = {name for name in seen if seen[name] == self._total[name]}
+        if not done:
+            return _Table(rows, seen)
+        left: dict[Ties, Count] = {}
+        for ties, many in rows.items():
+            for name, place in ties:
+                if name in done and place == _ACTIVE:
+                    many = many * self._sizes[name]
+            key = frozenset(tie for tie in ties if tie[0] not in done)
+            left[key] = left.get(key, 0) + many
+        return _Table(left, seen)
+
+    # --- decisions ----------------------------------------------------------------------------
+
+    def _decide(self, name: str | None, options: list[_Table]) -> _Table:
+        """Count one decision whose options are tables; ``name`` where it is tied."""
+        if name is None:
+            return self._either(options)
+        marked = [
+            self._join([_Table({frozenset({(name, place)}): 1}, Counter()), option])
+            for place, option in enumerate(options)
+        ]
+        table = self._either(marked)
+        return self._sum_out(table.rows, table.seen + Counter({name: 1}))
+
+    def _plain(self, name: str | None, size: Count) -> _Table:
+        """Count one decision on whose value nothing else depends."""
+        if name is None:
+            return _Table({frozenset(): size}, Counter())
+        self._sizes[name] = size
+        places = range(int(size)) if name in self.enumerated else (_ACTIVE,)
+        return self._sum_out({frozenset({(name, p)}): 1 for p in places}, Counter({name: 1}))
+
+    def _value(self, value: Any, name: str) -> _Table:
+        if isinstance(value, Choice):
+            inner = [self._value(v, f"{name}[{k}]") for k, v in enumerate(value.values)]
+            if all(table is _ONE for table in inner):
+                return self._plain(value.name, len(inner))
+            return self._decide(value.name, inner)
+        if isinstance(value, Open):
+            return self._plain(value.name, value.size())
+        if isinstance(value, Expression):
+            names = expression_names(value, name)
+            parts = [self._value(o, names[id(o)]) for o in open_values(value)]
+        elif isinstance(value, tuple):
+            parts = [self._value(element, f"{name}[{k}]") for k, element in enumerate(value)]
+        elif isinstance(value, Call):
+            parts = [self._value(v, f"{name}.{key}") for key, v in value.params.items()]
+        else:
+            return _ONE
+        parts = [part for part in parts if part is not _ONE]
+        return self._join(parts) if parts else _ONE
+
+    # --- the tree -----------------------------------------------------------------------------
+
+    def _body(self, located: Iterable[Located]) -> _Table:
+        return self._join(self._node(node, path) for node, path in located)
+
+    def _node(self, node: Node, path: str) -> _Table:
+        if isinstance(node, Layer):
+            values = [self._value(v, f"{path}.{node.type}.{k}") for k, v in node.params.items()]
+            if find_layer(node.type)[0].blocks == "branches":
+                below = [
+                    self._body(branch_paths(branch, f"{path}[{k}]"))
+                    for k, branch in enumerate(node.body)
+                ]
+            else:
+                below = [self._body(body_paths(node.body, path))] if node.body else []
+            return self._join([*values, *below])
+        if isinstance(node, LayerChoice):
+            options = [
+                self._body(branch_paths(branch, f"{path}[{k}]"))
+                for k, branch in enumerate(node.alternatives)
+            ]
+            return self._decide(node.name, options)
+        if isinstance(node, Maybe):
+            return self._decide(node.name, [_ONE, self._body(body_paths(node.body, path))])
+        if isinstance(node, Repeat):
+            return self._repeat(node, path)
+        if isinstance(node, Cell):
+            edges = edge_names(node, path)
+            tied = node.name is not None
+            return self._join(
+                self._plain(edge if tied else None, len(node.operations)) for edge in edges
+            )
+        return self._body(body_paths(node.body, path))
+
+    def _repeat(self, node: Repeat, path: str) -> _Table:
+        copies = [_ONE]
+        for copy in range(largest_count(node.count)):
+            body = self._body(body_paths(node.body, f"{path}[{copy}]"))
+            copies.append(self._join([copies[-1], body]))
+        options = _count_options(node.count)
+        names = {name for ties, _ in options for name, _ in ties}
+        self.enumerated |= names
+        table = self._either(
+            self._join([_Table({ties: 1}, Counter()), copies[count]]) for ties, count in options
+        )
+        return self._sum_out(table.rows, table.seen + Counter(dict.fromkeys(names, 1)))
+
+
+def _count_options(value: Any) -> list[tuple[Ties, int]]:
+    """Return every way to decide a count: what it decides about ties, and the copies."""
+    if isinstance(value, Choice):
+        return [
+            (ties | {(value.name, place)} if value.name else ties, count)
+            for place, element in enumerate(value.values)
+            for ties, count in _count_options(element)
+        ]
+    if isinstance(value, Open):
+        return [
+            (frozenset({(value.name, place)} if value.name else ()), count)
+            for place, count in enumerate(possible_counts(value))
+        ]
+    if isinstance(value, Expression):
+        leaves = list(open_values(value))
+        if not leaves:
+            return [(frozenset(), value.replace(lambda leaf: leaf))]
+        options = []
+        for ties, number in _count_options(leaves[0]):
+            fixed = fix_operand(value, leaves[0], number)
+            for more, count in _count_options(fixed):
+                options.append((ties | more, count))
+        return options
+    return [(frozenset(), value)]

@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from neural_automl.architecture import Architecture, check_input_shape
+from neural_automl.architecture_space._constraints import Constraint, as_constraints
+from neural_automl.architecture_space._nodes import (
+    LayerChoice,
+    LayersLike,
+    Node,
+    as_nodes,
+    node_from_dict,
+)
+from neural_automl.architecture_space._reach import least_costs
+from neural_automl.architecture_space._size import count_configurations
+from neural_automl.architecture_space._suggest import RandomTrial, Trial, Walk
+from neural_automl.architecture_space._training import TrainingSpace
+from neural_automl.architecture_space._tree import Located, body_paths, decisions, normalise
+from neural_automl.architecture_space._values import Open
+from neural_automl.exceptions import NoFeasibleArchitectureError, SpaceError
+from neural_automl.parameters import did_you_mean
+from neural_automl.primitives import Shape
+
+_SECTIONS: Final = (
+    "name",
+    "input",
+    "layers",
+    "loss",
+    "optimizer",
+    "training",
+    "execution",
+    "constraints",
+)
+_ATTEMPTS: Final = 1000
+
+
+class ArchitectureSpace:
+    """A declarative tree of fixed layers and choices: every network that may be tried.
+
+    Args:
+        input_shape: Channels-last, without the batch: ``(height, width, channels)``,
+            ``(length, channels)`` or ``(features,)``.
+        layers: From input to output: nodes of this module, names of layer types, or
+            dictionaries with ``type``, ``params`` and ``sublayers``.
+        hyperparameters: ``loss``, ``optimizer`` (``{"type", "params"}``), ``training`` (a mapping);
+            any value may be open.
+        constraints: A mapping of metrics to upper limits, or a list of ``Constraint``.
+        layer_choices: Choices that come before ``fixed_layers``; an alternative to ``layers``.
+        fixed_layers: Layers that come after ``layer_choices``.
+        name: The networks' name.
+
+    Raises:
+        SpaceError: Something breaks a rule; the message says where.
+
+    Example:
+        >>> space = ArchitectureSpace(
+        ...     (8, 8, 1),
+        ...     [Layer("Conv2D", Choice(8, 16), 3, activation="relu"), "Flatten", Layer("Dense", 10)],
+        ... )
+        >>> space.get_search_space_size()
+        2
+    """
+
+    def __init__(
+        self,
+        input_shape: Shape,
+        layers: LayersLike = (),
+        hyperparameters: Mapping[str, Any] | None = None,
+        constraints: Any = (),
+        *,
+        layer_choices: Iterable[LayerChoice] = (),
+        fixed_layers: LayersLike = (),
+        name: str = "Network",
+    ) -> None:
+        shape = tuple(input_shape)
+        check_input_shape(shape)
+        self.input_shape: Shape = shape
+        self.name = name
+        self._nodes: tuple[Node, ...] = ()
+        self._set_nodes((*as_nodes(layers), *as_nodes(layer_choices), *as_nodes(fixed_layers)))
+        self._training = TrainingSpace.from_hyperparameters(hyperparameters or {})
+        self._constraints = as_constraints(constraints)
+
+    # --- what it holds ------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """The tree, with groups and fixed repetitions written out."""
+        return self._nodes
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """The limits that an architecture must keep."""
+        return self._constraints
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """Loss, optimizer, training and execution, as far as given."""
+        return self._training.sections()
+
+    def decisions(self) -> dict[str, Open | tuple[Any, ...]]:
+        """Return every parameter that a study of this space can have, in the order of the tree.
+
+        The value is what is open, or the labels that a decision about structure chooses from.
+        """
+        found = decisions(self._located())
+        found.update(decisions([], self._training.values()))
+        return found
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ArchitectureSpace):
+            return NotImplemented
+        return self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash((self.input_shape, self._nodes))
+
+    def __repr__(self) -> str:
+        return (
+            f"ArchitectureSpace({self.name!r}, input_shape={self.input_shape}, "
+            f"{len(self._nodes)} layers, {self.get_search_space_size():,} configurations)"
+        )
+
+    # --- building it up -----------------------------------------------------------------------
+
+    def add_layer_choice(
+        self, alternatives: Iterable[LayersLike] | LayerChoice, *, name: str | None = None
+    ) -> None:
+        """Append a choice of layers.
+
+        Raises:
+            SpaceError: There is no alternative.
+        """
+        choice = (
+            alternatives
+            if isinstance(alternatives, LayerChoice)
+            else LayerChoice(alternatives, name=name)
+        )
+        self._set_nodes((*self._nodes, choice))
+
+    def add_fixed_layer(self, layer: LayersLike) -> None:
+        """Append a layer; its values may be open.
+
+        Raises:
+            SpaceError: It is no layer.
+        """
+        self._set_nodes((*self._nodes, *as_nodes(layer)))
+
+    def add_hyperparameter(self, name: str, value: Any) -> None:
+        """Set a hyperparameter of the training, open or not.
+
+        Args:
+            name: ``loss``, ``optimizer`` (its name), or a path like ``optimizer.learning_rate``
+                or ``training.batch_size``.
+
+        Raises:
+            SpaceError: There is no such hyperparameter, or the value breaks a rule.
+        """
+        self._training = self._training.with_value(name, value)
+
+    def add_constraint(self, metric: str, limit: float, op: str = "<=") -> None:
+        """Append a limit on a cost.
+
+        Raises:
+            SpaceError: An unknown metric or operator.
+        """
+        self._constraints = (*self._constraints, Constraint(metric, op, limit))
+
+    def _set_nodes(self, nodes: Iterable[Node]) -> None:
+        self._nodes = normalise(nodes)
+        decisions(self._located())  # checks that what bears one name offers the same
+
+    def _located(self) -> list[Located]:
+        return body_paths(self._nodes, "layers")
+
+    # --- points of it -------------------------------------------------------------------------
+
+    def suggest(self, trial: Trial) -> Architecture:
+        """Return the architecture that a trial decides on.
+
+        Args:
+            trial: Any Optuna trial, or what has its three ``suggest`` methods.
+        """
+        walk = Walk(trial)
+        layers = walk.layers(self._located())
+        training = self._training.suggest(walk)
+        return Architecture(
+            self.input_shape,
+            tuple(layers),
+            choices=walk.choices,
+            name=self.name,
+            **training,
+        )
+
+    def sample_architecture(
+        self, seed: int | None = None, *, feasible: bool = True
+    ) -> Architecture:
+        """Return an architecture drawn at random, without a study.
+
+        Args:
+            seed: Of the draw; None draws differently each time.
+            feasible: Whether to draw until one meets the constraints.
+
+        Raises:
+            NoFeasibleArchitectureError: None of 1,000 draws met them.
+        """
+        trial = RandomTrial(seed)
+        for _ in range(_ATTEMPTS):
+            architecture = self.suggest(trial)
+            if not feasible or not self.violations(architecture):
+                return architecture
+        raise NoFeasibleArchitectureError(
+            f"none of {_ATTEMPTS} sampled architectures met the constraints "
+            f"({', '.join(map(str, self._constraints)) or 'shapes that follow'})"
+        )
+
+    def violations(self, architecture: Architecture) -> dict[str, float]:
+        """Return what makes an architecture infeasible, with by how much; empty if it is not.
+
+        Shapes that cannot follow are the violation ``shape``, by 1.
+        """
+        try:
+            cost = architecture.cost
+        except SpaceError:
+            return {"shape": 1.0}
+        return {
+            constraint.metric: constraint.excess(cost)
+            for constraint in self._constraints
+            if not constraint.is_met(cost.value(constraint.metric))
+        }
+
+    def get_search_space_size(self) -> int | float:
+        """Return how many configurations there are; ``inf`` where one is continuous.
+
+        Exact: a parameter counts only where it exists, and what is tied counts once.
+        """
+        return count_configurations(self._located(), self._training.values())
+
+    def check(self) -> None:
+        """Look for what no choice can mend.
+
+        Raises:
+            ShapeError: A layer cannot take any shape that can reach it.
+            NoFeasibleArchitectureError: The least that any architecture costs is above a limit.
+        """
+        least = least_costs(self.input_shape, self._located())
+        if least is None:
+            return
+        bounds = {"params": least.params, "macs": least.macs, "flops": 2 * least.macs}
+        for constraint in self._constraints:
+            bound = bounds.get(constraint.metric)
+            if constraint.op.startswith("<") and bound is not None and not constraint.is_met(bound):
+                raise NoFeasibleArchitectureError(
+                    f"no architecture meets {constraint}: every one has at least {bound:,.0f} "
+                    f"{constraint.metric}"
+                )
+
+    # --- text and dictionary ------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the space as JSON-able data in a stable order."""
+        data: dict[str, Any] = {
+            "name": self.name,
+            "input": {"shape": list(self.input_shape)},
+            "layers": [node.to_dict() for node in self._nodes],
+            **self._training.to_dict(),
+        }
+        if self._constraints:
+            data["constraints"] = [constraint.to_dict() for constraint in self._constraints]
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ArchitectureSpace:
+        """Return the space of such data.
+
+        Raises:
+            SpaceError: The data has another form, or breaks a rule.
+        """
+        return cls._from_dict(data, {})
+
+    @classmethod
+    def _from_dict(
+        cls, data: Mapping[str, Any], positions: Mapping[tuple[int, ...], tuple[int, int]]
+    ) -> ArchitectureSpace:
+        for key in data:
+            if key not in _SECTIONS:
+                raise SpaceError(f"a space has no '{key}'{did_you_mean(key, _SECTIONS)}")
+        try:
+            shape = data["input"]["shape"]
+            layers = data["layers"]
+        except (KeyError, TypeError) as error:
+            raise SpaceError("a space needs 'input' with a 'shape', and 'layers'") from error
+        return cls(
+            tuple(size for size in shape if size is not None),
+            [node_from_dict(layer, positions, (index,)) for index, layer in enumerate(layers)],
+            {
+                key: data[key]
+                for key in ("loss", "optimizer", "training", "execution")
+                if key in data
+            },
+            data.get("constraints", ()),
+            name=data.get("name", "Network"),
+        )
+
+    @classmethod
+    def from_dsl(cls, text_or_path: str | Path) -> ArchitectureSpace:
+        """Return the space of a text of the space language, or of a file of it.
+
+        Args:
+            text_or_path: A string without ``{`` and newline is a path.
+
+        Raises:
+            DSLError: The text breaks a rule; the error has line and column.
+            OSError: The file cannot be read.
+        """
+        from neural_automl.dsl import is_text, parse
+
+        if isinstance(text_or_path, Path) or not is_text(text_or_path):
+            text_or_path = Path(text_or_path).read_text(encoding="utf-8")
+        network = parse(text_or_path)
+        try:
+            space = cls._from_dict(network.model, network.positions)
+            space.check()
+        except SpaceError as error:
+            raise network.error(error.message, error.position) from error
+        except NoFeasibleArchitectureError as error:
+            raise network.error(str(error), network.sections.get("constraints")) from error
+        return space
+
+    def to_dsl(self) -> str:
+        """Return the space as text of the space language."""
+        from neural_automl.dsl import print_network
+
+        return print_network(self.to_dict())

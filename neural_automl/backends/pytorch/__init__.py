@@ -1,0 +1,7 @@
+"""PyTorch: models and source code. Planning and source need no torch; building does."""
+
+from neural_automl.backends.pytorch._build import build
+from neural_automl.backends.pytorch._plan import Plan, Step, make_plan
+from neural_automl.backends.pytorch._source import source
+
+__all__ = ["Plan", "Step", "build", "make_plan", "source"]

@@ -1,0 +1,117 @@
+"""A module that runs a plan. This file imports torch; nothing loads it before a build."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input
+from neural_automl.backends.pytorch._plan import Plan
+
+_ROOTS: Final = {"torch": torch, "nn": nn, "F": functional}
+_INFIX: Final = {"+": operator.add, "*": operator.mul}
+
+#: Called with a step's module (or None) and its inputs.
+Function = Callable[..., Tensor]
+
+
+def _resolve(dotted: str) -> Any:
+    root, *names = dotted.split(".")
+    return reduce(getattr, names, _ROOTS[root])
+
+
+def _construct(call: Call) -> nn.Module:
+    module: nn.Module = _resolve(call.function)(*call.args, **dict(call.kwargs))
+    return module
+
+
+def _compile(form: Any) -> Function:
+    """Turn an expression into a function of the step's module and inputs."""
+    if isinstance(form, Input):
+        index = form.index
+        return lambda module, *inputs: inputs[index]
+    if isinstance(form, Apply | Call):
+        args = [_compile(argument) for argument in form.args]
+        kwargs = dict(form.kwargs)
+        if isinstance(form, Apply):
+            return lambda module, *inputs: module(*(a(module, *inputs) for a in args), **kwargs)
+        function = _resolve(form.function)
+        return lambda module, *inputs: function(*(a(module, *inputs) for a in args), **kwargs)
+    if isinstance(form, Infix):
+        apply, left, right = _INFIX[form.operator], _compile(form.left), _compile(form.right)
+        return lambda module, *inputs: apply(left(module, *inputs), right(module, *inputs))
+    if isinstance(form, Index):
+        value, item = _compile(form.value), form.index
+        return lambda module, *inputs: value(module, *inputs)[item]
+    if isinstance(form, tuple) and any(isinstance(element, Input) for element in form):
+        elements = [_compile(element) for element in form]
+        return lambda module, *inputs: tuple(element(module, *inputs) for element in elements)
+    return lambda module, *inputs: form
+
+
+class GraphModule(nn.Module):
+    """An architecture as a PyTorch module.
+
+    Args:
+        plan: What to do, in order.
+        name: The class name that ``repr`` shows.
+    """
+
+    def __init__(self, plan: Plan, name: str = "Network") -> None:
+        super().__init__()
+        self.plan = plan
+        self.name = name
+        for step in plan.steps:
+            if step.form.module is not None:
+                self.add_module(step.name, _construct(step.form.module))
+        self._program = _program(plan)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits of a batch.
+
+        Args:
+            x: ``(batch, channels, height, width)``, ``(batch, length, channels)`` or
+                ``(batch, features)``.
+        """
+        values: list[Any] = [x]
+        modules = self._modules
+        for name, function, sources, finished in self._program:
+            inputs = [values[source] for source in sources]
+            if function is None:
+                values.append(modules[name](inputs[0]))  # type: ignore[misc]
+            else:
+                values.append(function(modules.get(name), *inputs))
+            for source in finished:
+                values[source] = None
+        output: Tensor = values[self.plan.output]
+        return output
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The compiled program holds closures, which neither pickle nor need to.
+        return {key: value for key, value in self.__dict__.items() if key != "_program"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._program = _program(self.plan)
+
+    def _get_name(self) -> str:
+        return self.name
+
+
+def _program(
+    plan: Plan,
+) -> list[tuple[str, Function | None, tuple[int, ...], tuple[int, ...]]]:
+    """Return name, function (None: just the module), sources and values to free of each step."""
+    last = plan.last_uses()
+    program = []
+    for index, step in enumerate(plan.steps):
+        function = None if step.form.forward == APPLY else _compile(step.form.forward)
+        finished = tuple(source for source in dict.fromkeys(step.inputs) if last[source] == index)
+        program.append((step.name, function, step.inputs, finished))
+    return program

@@ -1,0 +1,135 @@
+"""The graph laid out for PyTorch: names, layouts, and a permutation where the layout changes."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from neural_automl._forms import ModuleForm
+from neural_automl.graph import Graph, Node
+from neural_automl.primitives import PRIMITIVES, Layout, Shape
+
+_FIRST: Final[Layout] = "channels_first"
+_LAST: Final[Layout] = "channels_last"
+
+#: To the other layout, by the number of axes with the batch.
+_TO_FIRST: Final = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
+_TO_LAST: Final = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the model's forward pass.
+
+    Args:
+        name: Attribute of the module that holds its weights, or an empty string.
+        form: Constructor and expression.
+        inputs: The values it reads: 0 is the model's input, ``n`` the result of step ``n - 1``.
+    """
+
+    name: str
+    form: ModuleForm
+    inputs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a PyTorch model does, in order.
+
+    Args:
+        steps: One for each value after the input.
+        output: The value that the model puts out.
+        graph: Where it comes from.
+    """
+
+    steps: tuple[Step, ...]
+    output: int
+    graph: Graph
+
+    def last_uses(self) -> list[int]:
+        """Return, for each value, the last step that reads it (past the end: the output)."""
+        last = [-1] * (len(self.steps) + 1)
+        for index, step in enumerate(self.steps):
+            for source in step.inputs:
+                last[source] = index
+        last[self.output] = len(self.steps)
+        return last
+
+
+def natural_layout(shape: Shape) -> Layout:
+    """Return the layout in which PyTorch users hold data of a shape: images channels first."""
+    return _FIRST if len(shape) == 3 else _LAST
+
+
+def make_plan(graph: Graph) -> Plan:
+    """Lay a graph out: images enter and leave channels first, everything else channels last."""
+    return _Planner(graph).plan()
+
+
+class _Planner:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._steps: list[Step] = []
+        self._counts: Counter[str] = Counter()
+        # The value of a node in each layout that it has been made in.
+        self._values: dict[tuple[int, Layout], int] = {}
+        self._made_in: dict[int, Layout] = {}
+
+    def plan(self) -> Plan:
+        for index, node in enumerate(self._graph.built_nodes()):
+            if index == 0:
+                self._keep(0, natural_layout(node.shape), 0)
+            else:
+                self._add(index, node)
+        shape = self._graph.nodes[self._graph.logits].shape
+        output = self._value(self._graph.logits, natural_layout(shape))
+        return Plan(tuple(self._steps), output, self._graph)
+
+    def _keep(self, node: int, layout: Layout, value: int) -> None:
+        self._values[node, layout] = value
+        self._made_in.setdefault(node, layout)
+
+    def _add(self, index: int, node: Node) -> None:
+        row = PRIMITIVES[node.op]
+        shapes = [self._graph.nodes[source].shape for source in node.inputs]
+        if node.op == "Flatten":
+            layout = natural_layout(shapes[0])
+        else:
+            layout = row.layout or self._made_in[node.inputs[0]]
+        inputs = tuple(self._value(source, layout) for source in node.inputs)
+        form = row.pytorch(node.attribute_values(), layout, *shapes)
+        self._keep(index, layout, self._append(form, inputs))
+
+    def _append(self, form: ModuleForm, inputs: tuple[int, ...]) -> int:
+        name = ""
+        if form.module is not None:
+            self._counts[form.name] += 1
+            name = f"{form.name}{self._counts[form.name]}"
+        self._steps.append(Step(name, form, inputs))
+        return len(self._steps)
+
+    def _value(self, node: int, layout: Layout) -> int:
+        """Return the value of a node in a layout, permuting it the first time."""
+        shape = self._graph.nodes[node].shape
+        made_in = self._made_in[node]
+        if len(shape) == 1 or layout == made_in:
+            return self._values[node, made_in]
+        if (node, layout) not in self._values:
+            order = (_TO_FIRST if layout == _FIRST else _TO_LAST)[len(shape) + 1]
+            form = PRIMITIVES["Permute"].pytorch({"order": order}, made_in, shape)
+            self._values[node, layout] = self._append(form, (self._values[node, made_in],))
+        return self._values[node, layout]
+
+
+_TAKEN: Final = {"torch", "nn", "F", "Tensor", "annotations"}
+
+
+def class_name(name: str) -> str:
+    """Return a network's name as the name of a Python class."""
+    cleaned = re.sub(r"\W", "_", name, flags=re.ASCII) or "Network"
+    if cleaned[0].isdigit() or keyword.iskeyword(cleaned) or cleaned in _TAKEN:
+        cleaned = f"Network_{cleaned}"
+    return cleaned

@@ -1,0 +1,102 @@
+"""What a network costs, from its graph alone: no tensor is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from neural_automl.graph import Graph
+from neural_automl.primitives import PRIMITIVES
+
+_BYTES: Final = 4  # float32
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Exact costs of one network.
+
+    Attributes:
+        params: Trainable parameters of the PyTorch form.
+        macs: Multiply-adds of one forward pass for one sample; half of what
+            ``torch.utils.flop_counter.FlopCounterMode`` counts in training mode.
+        peak_memory_bytes: Largest sum of live float32 activations, input included, of one sample
+            in inference, with the nodes run in stored order; without weights.
+        depth: Layers with weights (dense, convolution, embedding, recurrent, attention) on the
+            longest path.
+    """
+
+    params: int
+    macs: int
+    peak_memory_bytes: int
+    depth: int
+
+    @property
+    def flops(self) -> int:
+        """Twice the MACs."""
+        return 2 * self.macs
+
+    def value(self, metric: str) -> int:
+        """Return a cost by the name that a constraint gives it.
+
+        Raises:
+            ValueError: No cost has that name.
+        """
+        if metric not in _METRICS:
+            raise ValueError(f"a cost must be one of {', '.join(_METRICS)} but got {metric!r}")
+        value: int = getattr(self, _METRICS[metric])
+        return value
+
+
+_METRICS: Final = {
+    "params": "params",
+    "macs": "macs",
+    "flops": "flops",
+    "peak_memory": "peak_memory_bytes",
+    "peak_memory_bytes": "peak_memory_bytes",
+    "depth": "depth",
+}
+
+
+def measure(graph: Graph) -> Cost:
+    """Return the cost of a graph as it is written, without a head that belongs to the loss."""
+    nodes = graph.built_nodes()
+    return Cost(
+        params=sum(node.facts.params for node in nodes),
+        macs=sum(node.facts.macs for node in nodes),
+        peak_memory_bytes=_BYTES * _peak_elements(graph),
+        depth=_depth(graph),
+    )
+
+
+def _depth(graph: Graph) -> int:
+    depths: list[int] = []
+    for node in graph.built_nodes():
+        before = max((depths[index] for index in node.inputs), default=0)
+        depths.append(before + PRIMITIVES[node.op].weighted)
+    return depths[graph.logits]
+
+
+def _peak_elements(graph: Graph) -> int:
+    """Return the largest number of elements alive at once.
+
+    A view keeps its source's memory alive; a tensor dies after the last node that reads it.
+    """
+    nodes = graph.built_nodes()
+    owner: list[int] = []
+    for index, node in enumerate(nodes):
+        owner.append(owner[node.inputs[0]] if node.facts.stored == 0 and node.inputs else index)
+    last_use = list(range(len(nodes)))
+    for index, node in enumerate(nodes):
+        for source in node.inputs:
+            last_use[owner[source]] = index
+    last_use[owner[graph.logits]] = len(nodes)
+    dying: dict[int, int] = {}
+    for index, node in enumerate(nodes):
+        if owner[index] == index:
+            dying[last_use[index]] = dying.get(last_use[index], 0) + node.facts.stored
+    alive = peak = 0
+    for index, node in enumerate(nodes):
+        alive += node.facts.stored
+        peak = max(peak, alive)
+        alive -= dying.get(index, 0)
+    return peak

@@ -1,0 +1,221 @@
+"""What a layer, an optimizer or a section may be given: names, kinds, defaults, bounds.
+
+One schema serves the space language, spaces written in Python and the dictionary form.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final, Literal
+
+from neural_automl.exceptions import excerpt
+
+Kind = Literal[
+    "integer", "number", "boolean", "string", "size", "padding", "shape", "schedule", "operations"
+]
+
+
+class _Required(Enum):
+    REQUIRED = "required"
+
+
+REQUIRED: Final = _Required.REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter.
+
+    Args:
+        name: As it is written.
+        kind: ``size`` is an integer or a tuple of them, one a dimension; ``padding`` is
+            ``"valid"``, ``"same"``, an integer or a tuple of them; ``shape`` is a tuple;
+            ``schedule`` is a number or a learning-rate schedule; ``operations`` is a list of
+            names of layers or calls.
+        default: The value where none is given; ``REQUIRED`` where one must be.
+        minimum: Smallest number allowed, of each element.
+        below: The number must be smaller than this.
+        above: The number must be larger than this.
+        options: The strings allowed; empty allows any.
+        nullable: Whether ``None`` may be given.
+    """
+
+    name: str
+    kind: Kind
+    default: Any = REQUIRED
+    minimum: float | None = None
+    below: float | None = None
+    above: float | None = None
+    options: tuple[str, ...] = ()
+    nullable: bool = False
+
+    @property
+    def required(self) -> bool:
+        """Whether a value must be given."""
+        return self.default is REQUIRED
+
+    def check(self, value: Any) -> Any:
+        """Return a concrete value in its normal form: tuples, and integers for integral floats.
+
+        Raises:
+            TypeError: The value is of another kind.
+            ValueError: The value is out of bounds.
+        """
+        if value is None and self.nullable:
+            return None
+        return _CHECKS[self.kind](self, value)
+
+    def _wrong_kind(self, value: Any, wanted: str) -> TypeError:
+        return TypeError(f"'{self.name}' must be {wanted} but got {excerpt(value)}")
+
+    def _check_bounds(self, number: float, value: Any) -> None:
+        if self.minimum is not None and self.below is not None:
+            if not self.minimum <= number < self.below:
+                raise ValueError(
+                    f"'{self.name}' must be between {self.minimum:g} and {self.below:g} "
+                    f"({self.below:g} excluded) but got {excerpt(value)}"
+                )
+        elif self.minimum is not None and not number >= self.minimum:
+            positive = "positive, " if self.minimum == 1 else ""
+            raise ValueError(
+                f"'{self.name}' must be {positive}at least {self.minimum:g} "
+                f"but got {excerpt(value)}"
+            )
+        elif self.below is not None and not number < self.below:
+            raise ValueError(f"'{self.name}' must be below {self.below:g} but got {excerpt(value)}")
+        if self.above is not None and not number > self.above:
+            raise ValueError(f"'{self.name}' must be above {self.above:g} but got {excerpt(value)}")
+
+    def _integer(self, value: Any) -> int:
+        number = as_integer(value)
+        if number is None:
+            raise self._wrong_kind(value, "an integer")
+        self._check_bounds(number, value)
+        return number
+
+    def _number(self, value: Any) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong_kind(value, "a number")
+        if value != value or value in (float("inf"), float("-inf")):
+            raise self._wrong_kind(value, "a finite number")
+        self._check_bounds(value, value)
+        return value
+
+    def _boolean(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self._wrong_kind(value, "true or false")
+        return value
+
+    def _string(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise self._wrong_kind(value, "a string")
+        if self.options and value not in self.options:
+            raise ValueError(
+                f"'{self.name}' must be one of {', '.join(self.options)} but got {excerpt(value)}"
+                + did_you_mean(value, self.options)
+            )
+        return value
+
+    def _size(self, value: Any) -> int | tuple[int, ...]:
+        if isinstance(value, list | tuple):
+            if not 1 <= len(value) <= 3:
+                raise self._wrong_kind(value, "an integer or a tuple of one a dimension")
+            return tuple(self._integer(element) for element in value)
+        return self._integer(value)
+
+    def _padding(self, value: Any) -> str | int | tuple[int, ...]:
+        if isinstance(value, str):
+            if value not in ("valid", "same"):
+                raise ValueError(
+                    f'\'{self.name}\' must be "valid", "same", an integer or a tuple '
+                    f"but got {excerpt(value)}"
+                )
+            return value
+        return self._size(value)
+
+    def _shape(self, value: Any) -> tuple[int, ...]:
+        if not isinstance(value, list | tuple) or not value:
+            raise self._wrong_kind(value, "a tuple of integers")
+        return tuple(self._integer(element) for element in value)
+
+    def _schedule(self, value: Any) -> Any:
+        if value is None or isinstance(value, int | float | str):
+            return self._number(value)
+        return value  # a schedule: its own parameters are checked against its own schema
+
+    def _operations(self, value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple) or not value:
+            raise self._wrong_kind(value, "a list of operations")
+        for element in value:
+            if element is None or isinstance(element, int | float):
+                raise self._wrong_kind(element, "a list of operations")
+        return tuple(value)
+
+
+_CHECKS: Final[Mapping[str, Any]] = {
+    "integer": Parameter._integer,
+    "number": Parameter._number,
+    "boolean": Parameter._boolean,
+    "string": Parameter._string,
+    "size": Parameter._size,
+    "padding": Parameter._padding,
+    "shape": Parameter._shape,
+    "schedule": Parameter._schedule,
+    "operations": Parameter._operations,
+}
+
+
+def as_integer(value: Any) -> int | None:
+    """Return an integer or an integral float as an integer, anything else as None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return None
+
+
+def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """Return the known names that a reader may have meant, nearest first."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower()[:100], by_lower, n=limit, cutoff=0.6)
+    return [by_lower[match] for match in matches]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ``"; did you mean X?"`` with near names, or an empty string."""
+    names = near_names(name, known)
+    return f"; did you mean {' or '.join(names)}?" if names else ""
+
+
+def find_parameter(parameters: Sequence[Parameter], name: str) -> Parameter | None:
+    """Return the parameter of that name, or None."""
+    return next((parameter for parameter in parameters if parameter.name == name), None)
+
+
+def check_parameters(
+    owner: str, parameters: Sequence[Parameter], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return concrete values in their normal form, with the defaults of those not given.
+
+    Raises:
+        TypeError: A value is of another kind, a name is unknown, a required one is missing.
+        ValueError: A value is out of bounds.
+    """
+    known = {parameter.name for parameter in parameters}
+    for name in values:
+        if name not in known:
+            raise TypeError(f"{owner} has no parameter '{name}'{did_you_mean(name, known)}")
+    checked = {}
+    for parameter in parameters:
+        if parameter.name in values:
+            checked[parameter.name] = parameter.check(values[parameter.name])
+        elif parameter.default is REQUIRED:
+            raise TypeError(f"{owner} requires '{parameter.name}'")
+        else:
+            checked[parameter.name] = parameter.default
+    return checked
