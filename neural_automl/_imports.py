@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 # Top-level module to the extra of pyproject.toml that installs it.
 _EXTRA_OF = {

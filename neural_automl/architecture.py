@@ -15,11 +15,12 @@ from neural_automl.graph import Graph, GraphBuilder
 from neural_automl.hyperparameters import OPTIMIZERS, SCHEDULES, TRAINING, canonical_loss
 from neural_automl.layers import Block, find_layer, lower_layer
 from neural_automl.parameters import check_parameters, did_you_mean
-from neural_automl.primitives import Shape
 from neural_automl.values import Call, from_plain, to_plain
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from neural_automl.primitives import Shape
 
 Backend = Literal["pytorch", "tensorflow"]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from neural_automl.graph import Graph
 from neural_automl.primitives import PRIMITIVES
+
+if TYPE_CHECKING:
+    from neural_automl.graph import Graph
 
 _BYTES: Final = 4  # float32
 

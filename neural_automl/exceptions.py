@@ -21,7 +21,10 @@ Wrong arguments raise ``ValueError`` or ``TypeError`` as everywhere in Python.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _EXCERPT = 40
 

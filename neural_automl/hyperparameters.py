@@ -5,10 +5,12 @@ PyTorch's defaults are the reference in every backend.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from neural_automl.parameters import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LOSSES: Final = ("cross_entropy", "binary_crossentropy", "mse", "mae", "huber")
 

@@ -6,12 +6,14 @@ One schema serves the space language, spaces written in Python and the dictionar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from neural_automl.exceptions import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 Kind = Literal[
     "integer", "number", "boolean", "string", "size", "padding", "shape", "schedule", "operations"

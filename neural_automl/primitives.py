@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from neural_automl import _torch_forms as torch_forms
-from neural_automl._forms import ModuleForm
+
+if TYPE_CHECKING:
+    from neural_automl._forms import ModuleForm
 
 Shape = tuple[int, ...]
 Attributes = Mapping[str, Any]
@@ -154,7 +156,8 @@ def _pool_stored(a: Attributes, x: Shape) -> int:
         s == 1 and after > before
         for s, (before, after) in zip(a["strides"], a["padding"], strict=True)
     ]
-    return prod(n + extra for n, extra in zip(shape[:-1], cut, strict=True)) * shape[-1]
+    stored: int = prod(n + extra for n, extra in zip(shape[:-1], cut, strict=True)) * shape[-1]
+    return stored
 
 
 def _pad_shape(a: Attributes, x: Shape) -> Shape:

@@ -1,6 +1,7 @@
 """Spaces of architectures: the tree of fixed layers and choices."""
 
-from neural_automl.architecture_space._constraints import Constraint
+from neural_automl.architecture_space._constraints import Constraint, as_constraints
+from neural_automl.architecture_space._describe import SpaceSummary
 from neural_automl.architecture_space._nodes import (
     Cell,
     Layer,
@@ -12,7 +13,7 @@ from neural_automl.architecture_space._nodes import (
 )
 from neural_automl.architecture_space._space import ArchitectureSpace
 from neural_automl.architecture_space._suggest import RandomTrial, Trial
-from neural_automl.architecture_space._values import Choice, LogRange, Range
+from neural_automl.architecture_space._values import Choice, LogRange, Range, value_text
 from neural_automl.values import Call, Expression
 
 __all__ = [
@@ -31,5 +32,8 @@ __all__ = [
     "Range",
     "Repeat",
     "Residual",
+    "SpaceSummary",
     "Trial",
+    "as_constraints",
+    "value_text",
 ]

@@ -6,12 +6,14 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.cost import Cost
 from neural_automl.exceptions import SpaceError, excerpt
 from neural_automl.hyperparameters import CONSTRAINT_METRICS
 from neural_automl.parameters import as_integer, did_you_mean
+
+if TYPE_CHECKING:
+    from neural_automl.cost import Cost
 
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<=": operator.le,

@@ -7,10 +7,9 @@ nothing is claimed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice, product
 from math import inf
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from neural_automl.architecture_space._nodes import (
     Cell,
@@ -34,6 +33,9 @@ from neural_automl.graph import GraphBuilder
 from neural_automl.layers import find_layer, lower_layer, operation_call
 from neural_automl.primitives import Shape
 from neural_automl.values import Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 _CAP: Final = 256
 

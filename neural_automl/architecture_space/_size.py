@@ -8,8 +8,7 @@ tie is summed out as soon as everything that bears its name has been seen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
 from neural_automl.architecture_space._tree import (
@@ -22,9 +21,12 @@ from neural_automl.architecture_space._tree import (
     largest_count,
     possible_counts,
 )
-from neural_automl.architecture_space._values import Choice, Open, open_values
+from neural_automl.architecture_space._values import Choice, LogRange, Open, Range, open_values
 from neural_automl.layers import find_layer
 from neural_automl.values import Call, Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Count = int | float
 #: What is decided about ties: name to the place of the value.
@@ -137,7 +139,7 @@ class _Counting:
             if all(table is _ONE for table in inner):
                 return self._plain(value.name, len(inner))
             return self._decide(value.name, inner)
-        if isinstance(value, Open):
+        if isinstance(value, Range | LogRange):
             return self._plain(value.name, value.size())
         if isinstance(value, Expression):
             names = expression_names(value, name)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.architecture import Architecture, check_input_shape
 from neural_automl.architecture_space._constraints import Constraint, as_constraints
+from neural_automl.architecture_space._describe import SpaceSummary, describe
 from neural_automl.architecture_space._nodes import (
     LayerChoice,
     LayersLike,
@@ -18,10 +18,14 @@ from neural_automl.architecture_space._size import count_configurations
 from neural_automl.architecture_space._suggest import RandomTrial, Trial, Walk
 from neural_automl.architecture_space._training import TrainingSpace
 from neural_automl.architecture_space._tree import Located, body_paths, decisions, normalise
-from neural_automl.architecture_space._values import Open
 from neural_automl.exceptions import NoFeasibleArchitectureError, SpaceError
 from neural_automl.parameters import did_you_mean
-from neural_automl.primitives import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from neural_automl.architecture_space._values import Open
+    from neural_automl.primitives import Shape
 
 _SECTIONS: Final = (
     "name",
@@ -57,7 +61,7 @@ class ArchitectureSpace:
     Example:
         >>> space = ArchitectureSpace(
         ...     (8, 8, 1),
-        ...     [Layer("Conv2D", Choice(8, 16), 3, activation="relu"), "Flatten", Layer("Dense", 10)],
+        ...     [Layer("Conv2D", Choice(8, 16), 3), "Flatten", Layer("Dense", 10)],
         ... )
         >>> space.get_search_space_size()
         2
@@ -237,6 +241,21 @@ class ArchitectureSpace:
         Exact: a parameter counts only where it exists, and what is tied counts once.
         """
         return count_configurations(self._located(), self._training.values())
+
+    def describe(self, *, samples: int = 200, seed: int = 0) -> SpaceSummary:
+        """Return the space in numbers: size, decisions, and costs of random architectures.
+
+        Args:
+            samples: Architectures to draw, at least 1.
+            seed: Of the draw.
+        """
+        if samples < 1:
+            raise ValueError(f"`samples` must be at least 1 but got {samples}")
+        return describe(self, samples, seed)
+
+    def longest_training(self) -> int:
+        """Return the most epochs that an architecture of this space asks for."""
+        return self._training.longest()
 
     def check(self) -> None:
         """Look for what no choice can mend.

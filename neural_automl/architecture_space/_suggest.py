@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
 from math import exp, log
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from neural_automl.architecture import LayerConfig
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
@@ -20,6 +19,9 @@ from neural_automl.architecture_space._values import Choice, LogRange, Open, Ran
 from neural_automl.exceptions import SpaceError
 from neural_automl.layers import find_layer
 from neural_automl.values import Call, Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 
 class Trial(Protocol):
@@ -69,7 +71,7 @@ class RandomTrial:
         high: int,
         *,
         step: int = 1,
-        log: bool = False,  # noqa: A002 - Optuna's word
+        log: bool = False,
     ) -> int:
         """Draw an integer of the range."""
         if log:
@@ -83,7 +85,7 @@ class RandomTrial:
         high: float,
         *,
         step: float | None = None,
-        log: bool = False,  # noqa: A002 - Optuna's word
+        log: bool = False,
     ) -> float:
         """Draw a number of the range."""
         if log:

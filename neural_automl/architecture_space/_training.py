@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.architecture_space._suggest import Walk
-from neural_automl.architecture_space._values import Choice, conform, value_from_plain
+from neural_automl.architecture_space._values import (
+    Choice,
+    LogRange,
+    Range,
+    conform,
+    value_from_plain,
+)
 from neural_automl.exceptions import SpaceError, excerpt
 from neural_automl.hyperparameters import OPTIMIZERS, SCHEDULES, TRAINING, canonical_loss
 from neural_automl.parameters import Parameter, did_you_mean, find_parameter
 from neural_automl.values import Call, to_plain
+
+if TYPE_CHECKING:
+    from neural_automl.architecture_space._suggest import Walk
 
 _SECTIONS: Final = ("loss", "optimizer", "training", "execution")
 
@@ -90,6 +98,11 @@ class TrainingSpace:
         values = [(self.loss, "loss"), (self.optimizer, "optimizer")]
         return values + [(value, f"training.{key}") for key, value in self.training.items()]
 
+    def longest(self) -> int:
+        """Return the most epochs that it can come to."""
+        default = find_parameter(TRAINING, "epochs")
+        return _largest(self.training.get("epochs", default.default if default else 1))
+
     def suggest(self, walk: Walk) -> dict[str, Any]:
         """Return what an architecture is trained with, decided by a walk."""
         return {
@@ -99,6 +112,12 @@ class TrainingSpace:
                 key: walk.value(value, f"training.{key}") for key, value in self.training.items()
             },
         }
+
+
+def _largest(value: Any) -> int:
+    if isinstance(value, Choice):
+        return max(_largest(element) for element in value.values)
+    return int(value.high if isinstance(value, Range | LogRange) else value)
 
 
 def _loss(value: Any) -> Any:

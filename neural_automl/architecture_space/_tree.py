@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.architecture_space._nodes import (
     Cell,
@@ -25,6 +24,9 @@ from neural_automl.architecture_space._values import (
 from neural_automl.exceptions import SpaceError
 from neural_automl.layers import cell_edges, find_layer
 from neural_automl.values import Call, Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
 _LIMIT: Final = 20_000
 

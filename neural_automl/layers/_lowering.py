@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neural_automl.values import CHANNELS, Expression
-from neural_automl.graph import GraphBuilder
 from neural_automl.layers._table import Block, find_layer
 from neural_automl.parameters import check_parameters
+from neural_automl.values import CHANNELS, Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from neural_automl.graph import GraphBuilder
 
 
 @lru_cache(maxsize=4096)

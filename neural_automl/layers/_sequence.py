@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from neural_automl.graph import GraphBuilder
 from neural_automl.layers._table import Block, LayerType, Lower, Values, register_rows
 from neural_automl.parameters import Parameter
-from neural_automl.primitives import Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from neural_automl.graph import GraphBuilder
+    from neural_automl.primitives import Shape
 
 
 def _sequence_shape(b: GraphBuilder, x: int) -> Shape:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.graph import GraphBuilder
 from neural_automl.layers._lowering import lower_layer
 from neural_automl.layers._table import Block, LayerType, Values, register_rows
 from neural_automl.layers._windows import batch_norm, convolve
 from neural_automl.parameters import Parameter
-from neural_automl.primitives import Shape
-from neural_automl.values import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from neural_automl.graph import GraphBuilder
+    from neural_automl.primitives import Shape
+    from neural_automl.values import Call
 
 
 def _sequence(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:

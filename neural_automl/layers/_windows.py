@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.graph import GraphBuilder
-from neural_automl.layers._table import Values
 from neural_automl.primitives import Shape, same_padding
+
+if TYPE_CHECKING:
+    from neural_automl.graph import GraphBuilder
+    from neural_automl.layers._table import Values
 
 
 def _rank(builder: GraphBuilder, x: int, rank: int, wanted: str) -> Shape:

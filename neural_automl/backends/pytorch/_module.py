@@ -5,20 +5,22 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from functools import reduce
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input
-from neural_automl.backends.pytorch._plan import Plan
+
+if TYPE_CHECKING:
+    from neural_automl.backends.pytorch._plan import Plan
 
 _ROOTS: Final = {"torch": torch, "nn": nn, "F": functional}
 _INFIX: Final = {"+": operator.add, "*": operator.mul}
 
 #: Called with a step's module (or None) and its inputs.
-Function = Callable[..., Tensor]
+Function = Callable[..., Any]
 
 
 def _resolve(dotted: str) -> Any:
@@ -97,7 +99,7 @@ class GraphModule(nn.Module):
         return {key: value for key, value in self.__dict__.items() if key != "_program"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._program = _program(self.plan)
 
     def _get_name(self) -> str:

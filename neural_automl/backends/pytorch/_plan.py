@@ -6,11 +6,13 @@ import keyword
 import re
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from neural_automl._forms import ModuleForm
-from neural_automl.graph import Graph, Node
 from neural_automl.primitives import PRIMITIVES, Layout, Shape
+
+if TYPE_CHECKING:
+    from neural_automl._forms import ModuleForm
+    from neural_automl.graph import Graph, Node
 
 _FIRST: Final[Layout] = "channels_first"
 _LAST: Final[Layout] = "channels_last"

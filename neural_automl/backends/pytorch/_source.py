@@ -40,8 +40,10 @@ def source(architecture: Architecture) -> str:
         "",
         "",
         f"class {name}(nn.Module):",
-        f'    """{_shape_text(architecture.graph.nodes[architecture.graph.logits].shape)} '
-        f'from {_shape_text(architecture.input_shape)}."""',
+        (
+            f'    """{_shape_text(architecture.graph.nodes[architecture.graph.logits].shape)} '
+            f'from {_shape_text(architecture.input_shape)}."""'
+        ),
         "",
         "    def __init__(self) -> None:",
         f"{_INDENT}super().__init__()",
@@ -64,8 +66,10 @@ def _docstring(architecture: Architecture, name: str) -> list[str]:
     return [
         f'"""{name}, a network found by neural architecture search.',
         "",
-        f"Input {_shape_text(architecture.input_shape)}, "
-        f"output {_shape_text(graph.nodes[graph.logits].shape)}.{head}",
+        (
+            f"Input {_shape_text(architecture.input_shape)}, "
+            f"output {_shape_text(graph.nodes[graph.logits].shape)}.{head}"
+        ),
         f"{cost.params:,} parameters, {cost.macs:,} multiply-adds for one sample.",
         '"""',
     ]
@@ -88,9 +92,7 @@ def _forward(plan: Plan) -> list[str]:
     made = 1
     for index, step in enumerate(plan.steps):
         inputs = [names[source] for source in step.inputs]
-        for source in dict.fromkeys(step.inputs):
-            if last[source] == index:
-                free.append(names[source])
+        free.extend(names[s] for s in dict.fromkeys(step.inputs) if last[s] == index)
         if isinstance(step.form.forward, Input):
             target = inputs[step.form.forward.index]
             if target in free:

@@ -1,0 +1,52 @@
+# `make help` lists the targets. Everything is installed into .venv, once for each change of the files below.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+INSTALL_FILES := pyproject.toml setup.cfg constraints.txt
+WORKERS ?= 2
+TRIALS ?= 20
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test quick verify lint format clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.installed  ## Search the built-in digits: 20 trials, then the table of the best
+	$(BIN)/neural-automl search examples/digits.neural --data digits --trials $(TRIALS)
+
+test: lint  ## Check everything: style, types, all tests (what CI runs)
+	$(PYTEST)
+
+quick: lint  ## The same without the tests that are marked slow
+	$(PYTEST) -m "not slow"
+
+verify: lint  ## The same with the large counts that a release is proved with
+	NEURAL_AUTOML_VERIFY=1 $(PYTEST) -o timeout=0
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev  ## Put imports and lines in order
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean:  ## Remove .venv, results and what builds and checks leave behind
+	rm -rf $(VENV) build dist results *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(INSTALL_FILES) | $(BIN)/python
+	$(PIP) install -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(INSTALL_FILES) | $(BIN)/python
+	$(PIP) install -c constraints.txt -e ".[dev]"
+	touch $@ $(VENV)/.installed

@@ -1,0 +1,92 @@
+"""What a trial leaves beside the database: source, weights and curve, and how they come back."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from optuna.artifacts import download_artifact, get_all_artifact_meta, upload_artifact
+from optuna.artifacts.exceptions import ArtifactNotFound
+
+from neural_automl.exceptions import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import optuna
+    from optuna.artifacts._protocol import ArtifactStore
+    from optuna.trial import FrozenTrial, Trial
+
+    from neural_automl.architecture import Architecture
+
+SOURCE: Final = "model.py"
+WEIGHTS: Final = "weights.safetensors"
+CURVE: Final = "curve.json"
+
+
+def save_artifacts(
+    store: ArtifactStore,
+    trial: Trial,
+    architecture: Architecture,
+    weights: Mapping[str, Any] | None,
+    curve: Sequence[Mapping[str, float]],
+) -> None:
+    """Keep a trial's source, weights (safetensors) and curve.
+
+    Args:
+        weights: Tensors by name; None keeps none.
+        curve: The metrics of each epoch.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, curve_file = Path(folder, SOURCE), Path(folder, CURVE)
+        source.write_text(architecture.to_source("pytorch"), encoding="utf-8")
+        curve_file.write_text(json.dumps(list(curve)), encoding="utf-8")
+        files = [source, curve_file]
+        if weights is not None:
+            files.append(Path(folder, WEIGHTS))
+            _save_weights(files[-1], weights)
+        for file in files:
+            upload_artifact(artifact_store=store, file_path=str(file), study_or_trial=trial)
+
+
+def _save_weights(file: Path, weights: Mapping[str, Any]) -> None:
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, file)
+
+
+def load_weights(store: ArtifactStore, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial's weights as tensors by name.
+
+    Raises:
+        StudyError: The trial kept none.
+    """
+    from safetensors.torch import load
+
+    return load(load_artifact(store, study, trial, WEIGHTS))
+
+
+def load_artifact(
+    store: ArtifactStore, study: optuna.Study, trial: FrozenTrial, name: str
+) -> bytes:
+    """Return the content of one of a trial's files.
+
+    Raises:
+        StudyError: The trial kept no such file, or the store has lost it.
+    """
+    for meta in get_all_artifact_meta(trial, storage=study._storage):
+        if meta.filename == name:
+            with tempfile.TemporaryDirectory() as folder:
+                target = Path(folder, name)
+                try:
+                    download_artifact(
+                        artifact_store=store, file_path=str(target), artifact_id=meta.artifact_id
+                    )
+                except ArtifactNotFound as error:
+                    raise StudyError(
+                        f"the artifact {name} of trial {trial.number} is not in the store"
+                    ) from error
+                return target.read_bytes()
+    raise StudyError(f"trial {trial.number} kept no {name}")

@@ -1,0 +1,311 @@
+"""The command line: it parses, calls, and shows."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import optuna
+import typer
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from neural_automl import _tables as tables
+from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.early_stopping import PRUNER_NAMES
+from neural_automl.exceptions import DSLError, NeuralAutoMLError
+from neural_automl.export import EXPORT_FORMATS, export_architecture
+from neural_automl.search_strategies import SAMPLER_NAMES
+
+app = typer.Typer(
+    name="neural-automl",
+    help=(
+        "Neural architecture search as ordinary Optuna studies.\n\n"
+        "Write a space of networks in a few lines (a .neural file), search it, watch the study "
+        "in optuna-dashboard, and take the winner home as plain PyTorch source."
+    ),
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+SpaceFile = Annotated[
+    Path, typer.Argument(help="A file of the space language.", metavar="SPACE", show_default=False)
+]
+StorageOption = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        help="URL of the study database (sqlite:///study.db, postgresql+psycopg://...), or the "
+        "path of a SQLite file.",
+        show_default=False,
+    ),
+]
+StudyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        help="Name of the study; not needed where the storage holds one.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends in a message and exit code 2."""
+    console = Console(stderr=True)
+    try:
+        with contextlib.suppress(BrokenPipeError):
+            app()
+    except DSLError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except (NeuralAutoMLError, OSError) as error:
+        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+@contextlib.contextmanager
+def _wrong_options() -> Iterator[None]:
+    """Turn what constructors say of an option into a message; what runs later stays an error."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _read_space(file: Path) -> ArchitectureSpace:
+    """Read a space, with the file's name before line and column of what is wrong in it."""
+    try:
+        return ArchitectureSpace.from_dsl(file)
+    except DSLError as error:
+        lines = "\n".join(each.describe(str(file)) for each in error.errors)
+        raise NeuralAutoMLError(f"{file} is no valid space\n{lines}") from error
+
+
+@app.command()
+def search(
+    file: SpaceFile,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            help="digits (built in) or a .npz file with x_train and y_train.",
+            show_default=False,
+        ),
+    ],
+    trials: Annotated[
+        int, typer.Option("--trials", "-n", min=1, help="Networks to train, earlier runs included.")
+    ] = 20,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            min=1,
+            help="Longest training; by default what the space says.",
+            show_default=False,
+        ),
+    ] = None,
+    strategy: Annotated[
+        str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
+    ] = "tpe",
+    early_stopping: Annotated[
+        str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(PRUNER_NAMES)}.")
+    ] = "asha",
+    metric: Annotated[
+        str, typer.Option("--metric", help="What to optimise: val_accuracy, val_loss, val_mse, ...")
+    ] = "val_accuracy",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the study, if no --storage is given.")
+    ] = Path("results"),
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", help="URL of the study database.", show_default=False),
+    ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            "--study", help="Name of the study; by default the network's.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Of the proposals and the trainings.")] = 0,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", help="Seconds after which no trial begins.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a study that must be there; without it, one that is there goes on too.",
+        ),
+    ] = False,
+) -> None:
+    """Search a space: propose networks, train them, stop the hopeless, show the best.
+
+    Everything is kept in the study. Ctrl-C stops at once and loses nothing; the same command
+    again goes on where it stopped.
+
+    [bold]Example:[/bold] neural-automl search examples/digits.neural --data digits --trials 20
+    """
+    from neural_automl.data import load_data
+    from neural_automl.engine import AutoMLEngine
+    from neural_automl.studies import load_study
+
+    space = _read_space(file)
+    console = Console()
+    with _wrong_options():
+        engine = AutoMLEngine(
+            search_strategy=strategy,
+            early_stopping=early_stopping,
+            device=device,
+            output_dir=output,
+            storage=storage,
+            study_name=study,
+            metrics=metric,
+            seed=seed,
+        )
+    if resume:
+        load_study(engine.storage, study or space.name)
+    splits = load_data(data, test_split=0.2, seed=0)
+    tables.print_intro(console, space, data, engine.storage)
+    longest = epochs or space.longest_training()
+    with tables.SearchProgress(console, trials, longest) as progress:
+        result = engine.search(
+            space,
+            splits,
+            max_trials=trials,
+            max_epochs_per_trial=epochs,
+            timeout=timeout,
+            callbacks=[progress],
+        )
+    tables.print_result(console, result)
+
+
+@app.command()
+def describe(
+    file: SpaceFile,
+    samples: Annotated[
+        int, typer.Option("--samples", min=1, help="Architectures drawn for the costs.")
+    ] = 200,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a space: its tree, what is open, its exact size, what its networks cost."""
+    space = _read_space(file)
+    summary = space.describe(samples=samples)
+    if as_json:
+        typer.echo(json.dumps(summary.to_dict(), indent=2))
+        return
+    tables.print_space(Console(), space, summary)
+
+
+@app.command()
+def validate(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of the space language.", metavar="FILE...")
+    ],
+) -> None:
+    """Check files of the space language; errors are printed as file:line:column: message."""
+    console, wrong = Console(), 0
+    for file in files:
+        try:
+            space = ArchitectureSpace.from_dsl(file)
+        except DSLError as error:
+            wrong += 1
+            for each in error.errors:
+                typer.echo(each.describe(str(file)), err=True)
+        except OSError as error:
+            wrong += 1
+            typer.echo(f"{file}: {error.strerror}", err=True)
+        else:
+            size = space.get_search_space_size()
+            console.print(f"{file}: valid, {tables.size_text(size)}", highlight=False)
+    if wrong:
+        raise typer.Exit(2)
+
+
+@app.command()
+def status(storage: StorageOption, study: StudyOption = None, as_json: JsonOption = False) -> None:
+    """Show how far a study is: trials, epochs, the best so far."""
+    from neural_automl.registry import summarise
+    from neural_automl.studies import load_study, storage_errors, storage_url
+
+    loaded = load_study(storage, study)
+    with storage_errors(storage_url(storage)):
+        summary = summarise(loaded)
+        if as_json:
+            typer.echo(json.dumps(summary.to_dict(), indent=2))
+            return
+        tables.print_status(Console(), loaded, summary)
+
+
+@app.command()
+def export(
+    storage: StorageOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A new folder for the files.", show_default=False)
+    ],
+    study: StudyOption = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            "--trial", help="Number of a completed trial; by default the best.", show_default=False
+        ),
+    ] = None,
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--format",
+            help=f"Among {', '.join(EXPORT_FORMATS)}; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a trial's network as files that need nothing of this package."""
+    from neural_automl.registry import architecture_of, best_trial, space_of
+    from neural_automl.studies import load_study, storage_errors, storage_url
+
+    loaded = load_study(storage, study)
+    with storage_errors(storage_url(storage)):
+        chosen = best_trial(loaded) if trial is None else _find_trial(loaded, trial)
+        if chosen is None:
+            raise NeuralAutoMLError(f"no trial of the study {loaded.study_name!r} completed")
+        architecture = architecture_of(space_of(loaded), chosen)
+        weights = _weights(storage, loaded, chosen)
+    with _wrong_options():
+        files = export_architecture(
+            architecture, output, formats=formats or EXPORT_FORMATS, weights=weights
+        )
+    console = Console()
+    for path in files:
+        console.print(str(path), highlight=False)
+
+
+def _find_trial(study: optuna.Study, number: int) -> FrozenTrial:
+    for trial in study.get_trials(deepcopy=False):
+        if trial.number == number:
+            if trial.state != TrialState.COMPLETE:
+                raise NeuralAutoMLError(
+                    f"trial {number} is {trial.state.name}; only a COMPLETE one has a network to "
+                    "export"
+                )
+            return trial
+    raise NeuralAutoMLError(f"the study {study.study_name!r} has no trial {number}")
+
+
+def _weights(storage: str, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+    from neural_automl.artifacts import load_weights
+    from neural_automl.studies import artifact_directory, make_artifact_store
+
+    return load_weights(make_artifact_store(artifact_directory(storage)), study, trial)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Sizes beyond which a text is refused, so that no text costs more time or memory than it is long."""
+
+from __future__ import annotations
+
+from typing import Final
+
+TEXT: Final = 1_000_000
+WORDS: Final = 100_000
+WORD_LENGTH: Final = 100
+NAME_LENGTH: Final = 1_000  # of a study name: paths of nested layers are longer than words
+NESTING: Final = 64
+REPETITION: Final = 10_000
+CHOICE: Final = 1_000
+EXPRESSION: Final = 100
+CELL_NODES: Final = 12
+LAYERS: Final = 20_000
+VALUE: Final = 10_000
+ERRORS: Final = 20
+
+#: Nodes of the syntax tree that expansion visits; only macros that call each other reach it.
+NODES: Final = 1_000_000
+#: Values written out in the dictionary form, all layers together.
+ELEMENTS: Final = 2_000_000
+#: Combinations of an expression's open values that are tried: of one expression, and of a text.
+COMBINATIONS: Final = 10_000
+COMBINATIONS_OF_TEXT: Final = 500_000

@@ -1,0 +1,13 @@
+"""Training: an architecture in, metrics out."""
+
+from neural_automl.evaluation._context import EvaluationContext, Evaluator
+from neural_automl.evaluation._evaluator import ArchitectureEvaluator
+from neural_automl.evaluation._tracker import MetricTracker, direction_of
+
+__all__ = [
+    "ArchitectureEvaluator",
+    "EvaluationContext",
+    "Evaluator",
+    "MetricTracker",
+    "direction_of",
+]

@@ -1,0 +1,218 @@
+"""The training loop, and the validation after each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import count
+from math import isfinite
+from typing import Any, Final, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from neural_automl.evaluation._batches import Batches
+from neural_automl.evaluation._context import EvaluationContext
+from neural_automl.evaluation._losses import make_losses
+from neural_automl.evaluation._metrics import compute
+from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
+from neural_automl.evaluation._settings import TrainingSettings, make_schedule
+from neural_automl.evaluation._tracker import MetricTracker
+from neural_automl.exceptions import DataError, DivergenceError
+from neural_automl.values import Call
+
+Step: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+Keep: TypeAlias = Literal["last", "best"]
+Clock: TypeAlias = Callable[[], float]
+
+# Validation keeps no gradients, so that larger batches fit than those of training.
+_VALIDATION_BATCH: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is measured on a data set.
+
+    Args:
+        loss: A name of ``hyperparameters.LOSSES``.
+        names: Metrics of the table.
+        own: Functions of outputs and targets, by name.
+        autocast: Whether the network runs in mixed precision.
+    """
+
+    loss: str
+    names: tuple[str, ...]
+    own: Mapping[str, Callable[[Tensor, Tensor], Any]]
+    autocast: bool
+
+    @property
+    def monitor(self) -> str:
+        """The metric that says which epoch is the best."""
+        return next(iter((*self.names, *self.own)), "loss")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A training at its end.
+
+    Args:
+        metrics: Flat, of the last and of the best epoch.
+        weights: Tensors on the CPU, by name.
+        epoch: That the weights come from, from 1.
+    """
+
+    metrics: dict[str, float]
+    weights: dict[str, Tensor]
+    epoch: int
+
+
+def train(
+    model: nn.Module,
+    training: Batches,
+    validation: Batches,
+    settings: TrainingSettings,
+    measure: Measure,
+    context: EvaluationContext,
+    *,
+    device: torch.device,
+    keep: Keep,
+    clock: Clock,
+) -> Outcome:
+    """Train a model, which is on the device, for the epochs of the context.
+
+    Raises:
+        DivergenceError: The loss or a metric became NaN or infinite.
+        DataError: The training data gave no batch.
+    """
+    optimizer = make_optimizer(model, settings, device)
+    take_step = make_step(model, optimizer, settings, measure, device)
+    set_rate = _rate_setter(optimizer, settings, training, context.epochs)
+    shuffle = torch.Generator().manual_seed(context.seed)
+    tracker = MetricTracker()
+    monitor = f"val_{measure.monitor}"
+    seconds, best_weights = 0.0, None
+    for epoch in range(1, context.epochs + 1):
+        start = clock()
+        losses = make_losses(device, epoch)
+        for x, y in training.training(settings.batch_size, shuffle):
+            set_rate()
+            losses.add(take_step(x, y), len(x))
+        metrics = {"train_loss": losses.mean()}
+        metrics.update(validate(model, validation, settings.batch_size, measure, "val_", device))
+        _check_finite(metrics, epoch)
+        tracker.update(epoch, metrics)
+        if keep == "best" and tracker.best_step(monitor) == epoch:
+            best_weights = weights_on_cpu(model)
+        seconds += clock() - start
+        context.report(epoch, metrics)
+        if context.should_stop() or _is_out_of_patience(tracker, settings.patience):
+            break
+    summary = tracker.summary()
+    summary["best_epoch"] = float(tracker.best_step(monitor))
+    summary["epochs"] = float(epoch)
+    summary["train_seconds"] = seconds
+    if best_weights is None:
+        return Outcome(summary, weights_on_cpu(model), epoch)
+    return Outcome(summary, best_weights, tracker.best_step(monitor))
+
+
+def make_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    measure: Measure,
+    device: torch.device,
+) -> Step:
+    """Return the function that takes one step on a batch and returns its loss."""
+    loss_function = LOSS_FUNCTIONS[measure.loss]
+    limit = settings.gradient_clip
+    parameters = list(model.parameters())
+
+    def plain(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = loss_function(model(x), y)
+        torch.autograd.backward(loss)
+        if limit is not None:
+            nn.utils.clip_grad_norm_(parameters, limit)
+        optimizer.step()
+        return loss.detach()
+
+    if not measure.autocast:
+        return plain
+    scaler = torch.amp.GradScaler(device.type)
+
+    def mixed(x: Tensor, y: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        with torch.autocast(device.type):
+            loss = loss_function(model(x), y)
+        torch.autograd.backward(scaler.scale(loss))
+        if limit is not None:
+            scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(parameters, limit)
+        scaler.step(optimizer)
+        scaler.update()
+        return loss.detach()
+
+    return mixed
+
+
+def validate(
+    model: nn.Module,
+    batches: Batches,
+    batch_size: int,
+    measure: Measure,
+    prefix: str,
+    device: torch.device,
+) -> dict[str, float]:
+    """Return the loss and metrics of a data set, their names with a prefix."""
+    model.eval()
+    outputs, targets = [], []
+    with torch.inference_mode(), torch.autocast(device.type, enabled=measure.autocast):
+        for x, y in batches.whole(max(batch_size, _VALIDATION_BATCH)):
+            outputs.append(model(x))
+            targets.append(y)
+    model.train()
+    if not outputs:
+        raise DataError("the validation data gave no batch")
+    with torch.inference_mode():
+        values = compute(
+            torch.cat(outputs), torch.cat(targets), measure.loss, measure.names, measure.own
+        )
+    return {f"{prefix}{name}": value for name, value in values.items()}
+
+
+def weights_on_cpu(model: nn.Module) -> dict[str, Tensor]:
+    """Return a copy of the weights that later training does not change."""
+    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+
+
+def _rate_setter(
+    optimizer: torch.optim.Optimizer,
+    settings: TrainingSettings,
+    training: Batches,
+    epochs: int,
+) -> Callable[[], None]:
+    """Return what is called before each step: it sets the learning rate of a schedule."""
+    if not isinstance(settings.learning_rate, Call):
+        return lambda: None
+    steps = training.steps(settings.batch_size)
+    schedule = make_schedule(settings.learning_rate, None if steps is None else steps * epochs)
+    (group,) = optimizer.param_groups
+    step = count()
+
+    def set_rate() -> None:
+        group["lr"] = schedule(next(step))
+
+    return set_rate
+
+
+def _is_out_of_patience(tracker: MetricTracker, patience: int | None) -> bool:
+    if patience is None:
+        return False
+    return tracker.last_step("val_loss") - tracker.best_step("val_loss") >= patience
+
+
+def _check_finite(metrics: Mapping[str, float], epoch: int) -> None:
+    for name, value in metrics.items():
+        if not isfinite(value):
+            raise DivergenceError(f"{name} became {value} in epoch {epoch}")

@@ -1,0 +1,345 @@
+"""The bridge to Optuna: what ``study.optimize`` runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import traceback
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import optuna
+
+from neural_automl._memory import MemoryLimits
+from neural_automl._version import __version__
+from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
+from neural_automl.artifacts import save_artifacts
+from neural_automl.early_stopping import may_stop_at
+from neural_automl.evaluation import EvaluationContext, Evaluator, direction_of
+from neural_automl.exceptions import DivergenceError, OutOfMemoryError, SpaceError, StudyError
+from neural_automl.hyperparameters import TRAINING
+from neural_automl.parameters import check_parameters
+from neural_automl.studies import artifact_store_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from optuna.artifacts._protocol import ArtifactStore
+    from optuna.trial import Trial
+
+    from neural_automl.architecture import Architecture
+
+#: Costs that may be objectives beside the evaluator's metrics.
+COST_METRICS: Final = ("params", "macs", "peak_memory_bytes", "depth")
+
+
+class ArchitectureObjective:
+    """Suggests, checks, trains and records one architecture a trial.
+
+    Works with a plain ``study.optimize`` and any Optuna sampler and pruner.
+
+    A trial whose architecture breaks a limit, whose shapes cannot follow, that diverges or finds
+    no memory ends PRUNED with a constraint above 0 and the reason in the user attribute
+    ``infeasible``: FAIL would be invisible to samplers. Anything else that an evaluator raises is
+    kept in the attribute ``error`` and raised again.
+
+    Args:
+        space: What architectures are suggested from.
+        evaluator: Turns an architecture into metrics.
+        metrics: The metric to optimise, or several; the evaluator's, or among ``params``,
+            ``macs``, ``peak_memory_bytes`` and ``depth``.
+        constraints: Further limits, in any form that a space takes.
+        epochs: Longest training; None leaves it to the evaluator or the architecture.
+        seed: Each trial trains with a seed that follows from this and its number.
+        device: Handed to the evaluator.
+        value: Whether a trial's value is its ``last`` epoch's metric or its ``best`` epoch's.
+        artifact_store: Where model source, weights and curve go; ``"auto"`` is a folder beside
+            the study's SQLite database (nothing is kept for other storages), None keeps nothing.
+
+    Raises:
+        SpaceError: A constraint breaks a rule.
+        ValueError: An option is out of its range.
+
+    Example:
+        >>> from neural_automl.architecture_space import Choice, Layer
+        >>> from neural_automl.data import load_data
+        >>> from neural_automl.evaluation import ArchitectureEvaluator
+        >>> space = ArchitectureSpace((8, 8, 1), ["Flatten", Layer("Dense", 10)])
+        >>> evaluator = ArchitectureEvaluator(load_data("digits"), epochs=1)
+        >>> objective = ArchitectureObjective(space, evaluator)
+        >>> study = optuna.create_study(direction="maximize")
+        >>> study.optimize(objective, n_trials=1)
+        >>> study.trials[0].user_attrs["params"]
+        650
+    """
+
+    def __init__(
+        self,
+        space: ArchitectureSpace,
+        evaluator: Evaluator,
+        *,
+        metrics: str | Sequence[str] = "val_accuracy",
+        constraints: Any = None,
+        epochs: int | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        value: Literal["last", "best"] = "last",
+        artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
+    ) -> None:
+        if value not in ("last", "best"):
+            raise ValueError(f"`value` must be 'last' or 'best' but got {value!r}")
+        if epochs is not None and epochs < 1:
+            raise ValueError(f"`epochs` must be at least 1 but got {epochs}")
+        self.space = space
+        self.evaluator = evaluator
+        self.metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+        if not self.metrics:
+            raise ValueError("`metrics` must name at least one metric")
+        self.constraints: tuple[Constraint, ...] = (
+            *space.constraints,
+            *as_constraints(constraints or ()),
+        )
+        self.epochs = epochs
+        self.seed = seed
+        self.device = device
+        self.value = value
+        self.artifact_store = artifact_store
+        self._memory = MemoryLimits()
+        self._announced: set[int] = set()
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """Where each metric improves: what to create the study with."""
+        return tuple(
+            "minimize" if metric in COST_METRICS else direction_of(metric)
+            for metric in self.metrics
+        )
+
+    def longest_training(self) -> int:
+        """Return the most epochs that any trial of this objective trains."""
+        if self.epochs is not None:
+            return self.epochs
+        of_evaluator = getattr(self.evaluator, "epochs", None)
+        return int(of_evaluator or self.space.longest_training())
+
+    def __call__(self, trial: Trial) -> float | tuple[float, ...]:
+        """Run one trial.
+
+        Returns:
+            The metric; a tuple where there are several.
+
+        Raises:
+            optuna.TrialPruned: The architecture is infeasible, or the pruner gave it up.
+            StudyError: The study has another number of objectives.
+        """
+        self._announce(trial.study)
+        architecture = self._suggest(trial)
+        try:
+            return self._train(trial, architecture)
+        except optuna.TrialPruned:
+            raise
+        except KeyboardInterrupt:
+            trial.set_user_attr("interrupted", True)
+            raise
+        except Exception as error:
+            # Recorded where the study keeps it, then left to Optuna: a failure is data.
+            trial.set_user_attr("error", "".join(traceback.format_exception(error)))
+            raise
+
+    # --- before training ----------------------------------------------------------------------
+
+    def _announce(self, study: optuna.Study) -> None:
+        """Check the study once in this process, and write down what it searches."""
+        if id(study) in self._announced:
+            return
+        if len(study.directions) != len(self.metrics):
+            raise StudyError(
+                f"the study has {len(study.directions)} objectives but the metrics are "
+                f"{', '.join(self.metrics)}"
+            )
+        describe_study(study, self.space)
+        self._memory.read(study)
+        self._announced.add(id(study))
+
+    def _suggest(self, trial: Trial) -> Architecture:
+        try:
+            architecture = self.space.suggest(trial)
+            cost = architecture.cost
+        except SpaceError as error:
+            raise _infeasible(trial, {"shape": 1.0}, str(error)) from error
+        record: dict[str, Any] = {
+            "architecture_key": architecture.key,
+            "params": cost.params,
+            "macs": cost.macs,
+            "peak_memory_bytes": cost.peak_memory_bytes,
+            "depth": cost.depth,
+        }
+        for name, value in record.items():
+            trial.set_user_attr(name, value)
+        excesses = {str(limit): limit.excess(cost) for limit in self.constraints}
+        broken = [
+            f"{name} (is {cost.value(name.split()[0]):,})"
+            for name in excesses
+            if excesses[name] > 0
+        ]
+        if broken:
+            raise _infeasible(trial, excesses, f"breaks {', '.join(broken)}")
+        excess = self._memory.excess(architecture, self._device_name())
+        if excess > 0:
+            reason = "an architecture no larger found no memory on this device"
+            raise _infeasible(trial, {**excesses, "memory": excess}, reason)
+        for name, value in excesses.items():
+            trial.set_constraint(name, value)
+        return architecture
+
+    def _device_name(self) -> str:
+        device = self.device if self.device != "auto" else getattr(self.evaluator, "device", "auto")
+        return str(device)
+
+    # --- training -----------------------------------------------------------------------------
+
+    def _train(self, trial: Trial, architecture: Architecture) -> float | tuple[float, ...]:
+        epochs = self._epochs(architecture)
+        run = _Run(trial, self.metrics, self.value)
+        context = EvaluationContext(
+            epochs=epochs,
+            seed=trial_seed(self.seed, trial.number),
+            device=self.device,
+            report=run.report,
+            should_stop=run.should_stop,
+            save_checkpoint=run.keep,
+        )
+        trial.set_user_attr("max_epochs", epochs)
+        trial.set_user_attr("seed", context.seed)
+        trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
+        trial.set_user_attr("device", self._device_name())
+        for name, value in self._fingerprints(epochs).items():
+            trial.set_user_attr(name, value)
+        try:
+            metrics = dict(self.evaluator.evaluate(architecture, context))
+        except DivergenceError as error:
+            run.record(run.last)
+            raise _infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
+        except OutOfMemoryError as error:
+            self._memory.remember(trial.study, architecture, self._device_name())
+            raise _infeasible(trial, {"memory": 1.0}, str(error)) from error
+        run.record(metrics)
+        if run.stopped:
+            raise optuna.TrialPruned(f"stopped after epoch {run.epoch}")
+        store = (
+            artifact_store_of(trial.study) if self.artifact_store == "auto" else self.artifact_store
+        )
+        if store is not None:
+            save_artifacts(store, trial, architecture, run.weights, run.curve)
+        return self._values(architecture, metrics)
+
+    def _epochs(self, architecture: Architecture) -> int:
+        if self.epochs is not None:
+            return self.epochs
+        of_evaluator = getattr(self.evaluator, "epochs", None)
+        settings = check_parameters("training", TRAINING, architecture.training)
+        return int(of_evaluator or settings["epochs"])
+
+    def _fingerprints(self, epochs: int) -> dict[str, str]:
+        own = getattr(self.evaluator, "fingerprint", type(self.evaluator).__qualname__)
+        text = json.dumps([own, epochs, self.metrics, self.value])
+        prints = {"evaluator_fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
+        of_data = getattr(self.evaluator, "data_fingerprint", None)
+        if of_data is not None:
+            prints["data_fingerprint"] = of_data
+        return prints
+
+    def _values(
+        self, architecture: Architecture, metrics: Mapping[str, float]
+    ) -> float | tuple[float, ...]:
+        values = []
+        for metric in self.metrics:
+            if metric in COST_METRICS:
+                values.append(float(getattr(architecture.cost, metric)))
+                continue
+            values.append(float(metrics[_metric_key(metric, metrics, self.value)]))
+        return values[0] if len(values) == 1 else tuple(values)
+
+
+class _Run:
+    """One training as it is seen from the trial."""
+
+    def __init__(self, trial: Trial, metrics: Sequence[str], value: str) -> None:
+        self._trial = trial
+        self._metrics = metrics
+        self._value = value
+        self.curve: list[dict[str, float]] = []
+        self.weights: Mapping[str, Any] | None = None
+        self.epoch = 0
+        self.stopped = False
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The metrics of the last epoch."""
+        return self.curve[-1] if self.curve else {}
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Keep an epoch's metrics and report the one that is optimised."""
+        self.epoch = step
+        self.curve.append({"epoch": step, **metrics})
+        if len(self._metrics) == 1 and self._metrics[0] in metrics:
+            # Optuna has no intermediate values for several objectives.
+            self._trial.report(metrics[self._metrics[0]], step)
+
+    def should_stop(self) -> bool:
+        """Ask the pruner, where it can decide anything at this epoch."""
+        if len(self._metrics) == 1 and may_stop_at(self._trial.study.pruner, self.epoch):
+            self.stopped = self._trial.should_prune()
+        return self.stopped
+
+    def keep(self, state: Mapping[str, Any]) -> None:
+        """Keep the weights that the evaluator saves."""
+        self.weights = state.get("weights")
+
+    def record(self, metrics: Mapping[str, float]) -> None:
+        """Write the metrics to the trial."""
+        values = {"epochs": self.epoch, **metrics}
+        for name, value in values.items():
+            if name != "epoch":
+                self._trial.set_user_attr(name, value)
+
+
+def _metric_key(metric: str, metrics: Mapping[str, float], value: str) -> str:
+    key = f"{metric}.best" if value == "best" else metric
+    if key not in metrics:
+        listed = ", ".join(name for name in metrics if "." not in name)
+        raise ValueError(f"the evaluator gave no metric {metric!r}; it gave {listed}")
+    return key
+
+
+def _infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:
+    """Mark a trial as infeasible and return what to raise."""
+    for name, value in constraints.items():
+        trial.set_constraint(name, value)
+    trial.set_user_attr("infeasible", reason)
+    return optuna.TrialPruned(f"infeasible: {reason}")
+
+
+def describe_study(study: optuna.Study, space: ArchitectureSpace) -> None:
+    """Write the space and the version into a study, or check that it searches this space.
+
+    Raises:
+        StudyError: The study searches another space.
+    """
+    text = space.to_dsl()
+    known = study.user_attrs.get("space")
+    if known is None:
+        study.set_user_attr("space", text)
+        study.set_user_attr("neural_automl_version", __version__)
+    elif known != text:
+        raise StudyError(
+            f"the study {study.study_name!r} searches another space; use another study name, or "
+            "the space that it began with"
+        )
+
+
+def trial_seed(seed: int, number: int) -> int:
+    """Return the seed of a trial: it follows from the study's seed and the trial's number."""
+    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1

@@ -1,0 +1,114 @@
+"""A view of a study: what was trained, what it cost, what is best."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.exceptions import StudyError
+
+if TYPE_CHECKING:
+    import optuna
+
+    from neural_automl.architecture import Architecture
+
+
+def is_trained(trial: FrozenTrial) -> bool:
+    """Return whether a trial counts against a budget: it trained, to its end or until stopped."""
+    finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    return finished and "infeasible" not in trial.user_attrs
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """What a study holds, in numbers.
+
+    Attributes:
+        name: Of the study.
+        trials: All trials, by the name of their state, in lower case.
+        trained: Trials that trained, to their end or until they were stopped.
+        infeasible: Trials that were not trained, or not to an end, for a limit, a shape,
+            divergence or memory.
+        epochs_trained: Sum over all trials.
+        epochs_saved: Epochs that stopped trials did not train.
+        train_seconds: Sum over all trials.
+        best_trial: Number of the best trial; None where there is none, or several objectives.
+        best_values: Its values.
+        fallbacks: What was replaced by something lesser.
+    """
+
+    name: str
+    trials: dict[str, int]
+    trained: int
+    infeasible: int
+    epochs_trained: int
+    epochs_saved: int
+    train_seconds: float
+    best_trial: int | None
+    best_values: tuple[float, ...] | None
+    fallbacks: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-able data."""
+        return asdict(self)
+
+
+def summarise(study: optuna.Study) -> StudySummary:
+    """Return a study in numbers."""
+    trials = study.get_trials(deepcopy=False)
+    states: dict[str, int] = {}
+    for trial in trials:
+        states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
+    best = best_trial(study)
+    return StudySummary(
+        name=study.study_name,
+        trials=states,
+        trained=sum(map(is_trained, trials)),
+        infeasible=sum("infeasible" in trial.user_attrs for trial in trials),
+        epochs_trained=int(sum(trial.user_attrs.get("epochs", 0) for trial in trials)),
+        epochs_saved=sum(map(_epochs_saved, trials)),
+        train_seconds=float(sum(trial.user_attrs.get("train_seconds", 0.0) for trial in trials)),
+        best_trial=None if best is None else best.number,
+        best_values=None if best is None else tuple(best.values),
+        fallbacks=tuple(study.user_attrs.get("fallbacks", ())),
+    )
+
+
+def _epochs_saved(trial: FrozenTrial) -> int:
+    if trial.state != TrialState.PRUNED or not is_trained(trial):
+        return 0
+    return max(0, int(trial.user_attrs.get("max_epochs", 0) - trial.user_attrs.get("epochs", 0)))
+
+
+def best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """Return the best completed trial; None where there is none, or several objectives."""
+    trials = top_trials(study, 1) if len(study.directions) == 1 else []
+    return trials[0] if trials else None
+
+
+def top_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
+    """Return the best completed trials of a study with one objective, best first."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
+    ranked = sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+    return ranked[:count]
+
+
+def space_of(study: optuna.Study) -> ArchitectureSpace:
+    """Return the space that a study searches.
+
+    Raises:
+        StudyError: The study was not made by this package.
+    """
+    text = study.user_attrs.get("space")
+    if text is None:
+        raise StudyError(f"the study {study.study_name!r} holds no space of architectures")
+    return ArchitectureSpace.from_dsl(text)
+
+
+def architecture_of(space: ArchitectureSpace, trial: FrozenTrial) -> Architecture:
+    """Return the architecture of a trial, rebuilt from its parameters."""
+    return space.suggest(FixedTrial(trial.params))

@@ -1,0 +1,212 @@
+"""Where studies live: storages by URL, artifacts beside them, errors that say what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import optuna
+from optuna.artifacts import FileSystemArtifactStore
+from optuna.exceptions import OptunaError
+from optuna.storages import BaseStorage, RDBStorage
+from optuna.study import StudyDirection
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from neural_automl.exceptions import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
+_SQLITE: Final = "sqlite:///"
+#: Seconds that a connection waits for another process that writes.
+_BUSY_SECONDS: Final = 20.0
+
+
+def storage_url(storage: str | Path) -> str:
+    """Return a storage as a URL: a path is the file of a SQLite database."""
+    text = str(storage)
+    return text if re.match(r"^[a-z][a-z0-9+]*:", text) else f"{_SQLITE}{text}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite URL, or None for another kind and for one in memory."""
+    if not url.startswith(_SQLITE) or url in (_SQLITE, f"{_SQLITE}:memory:"):
+        return None
+    return Path(url.removeprefix(_SQLITE).split("?")[0])
+
+
+def masked(url: str) -> str:
+    """Return a URL without its password."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return re.sub(r"//[^@/]*@", "//***@", url)
+
+
+@contextlib.contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn what a database says into a ``StudyError`` that names the storage.
+
+    Raises:
+        StudyError: The database is missing, locked, read-only, or no study database.
+    """
+    try:
+        yield
+    except (SQLAlchemyError, OptunaError, sqlite3.Error) as error:
+        if isinstance(error, optuna.TrialPruned | optuna.exceptions.DuplicatedStudyError):
+            raise
+        cause = error.__cause__ if isinstance(error, OptunaError) and error.__cause__ else error
+        reason = str(getattr(cause, "orig", None) or cause).strip().splitlines() or [""]
+        raise StudyError(f"the storage {masked(url)} can't be used: {reason[0]}") from error
+
+
+def open_storage(
+    storage: str | Path, *, must_exist: bool = False, busy_seconds: float = _BUSY_SECONDS
+) -> RDBStorage:
+    """Return the storage of a URL or of a path to a SQLite file.
+
+    SQLite is set to write-ahead logging, so that readers and writers do not wait for each other.
+
+    Args:
+        storage: A SQLAlchemy URL, or a path.
+        must_exist: Whether a missing SQLite file is an error rather than made.
+        busy_seconds: How long SQLite waits for another process that writes.
+
+    Raises:
+        StudyError: The database is missing, locked, read-only, or no study database.
+    """
+    url = storage_url(storage)
+    path = sqlite_path(url)
+    if path is not None:
+        if must_exist and not path.is_file():
+            raise StudyError(f"there is no database {path}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StudyError(f"the folder {path.parent} can't be made: {error.strerror}") from error
+    with storage_errors(url):
+        try:
+            if path is None:
+                return RDBStorage(url)
+            _set_write_ahead(path, busy_seconds)
+            opened = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": busy_seconds}})
+        except (ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
+            raise StudyError(f"{masked(url)} is no storage: {error}") from error
+    event.listen(opened.engine, "connect", _relax_sync)
+    return opened
+
+
+def _set_write_ahead(path: Path, busy_seconds: float) -> None:
+    with contextlib.closing(sqlite3.connect(path, timeout=busy_seconds)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _relax_sync(connection: Any, _record: Any) -> None:
+    # With write-ahead logging a crash of the machine loses at most the last commits, never the
+    # database; each commit is several times as fast.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def open_study(
+    storage: str | Path,
+    name: str,
+    *,
+    directions: Sequence[str],
+    sampler: BaseSampler,
+    pruner: BasePruner,
+) -> optuna.Study:
+    """Return the study of a name, made if it is not there.
+
+    Raises:
+        StudyError: The storage can't be used, or the study optimises in other directions.
+    """
+    opened = open_storage(storage)
+    url = storage_url(storage)
+    with storage_errors(url):
+        study = optuna.create_study(
+            storage=opened,
+            study_name=name,
+            directions=[StudyDirection[direction.upper()] for direction in directions],
+            sampler=sampler,
+            pruner=pruner,
+            load_if_exists=True,
+        )
+        actual = [direction.name.lower() for direction in study.directions]
+    if actual != list(directions):
+        raise StudyError(
+            f"the study {name!r} has the directions {actual} but was asked for {list(directions)}; "
+            "use another study name"
+        )
+    return study
+
+
+def load_study(
+    storage: str | Path,
+    name: str | None = None,
+    *,
+    sampler: BaseSampler | None = None,
+    pruner: BasePruner | None = None,
+) -> optuna.Study:
+    """Return a study that is there.
+
+    Args:
+        name: May be left out where the storage holds one study.
+
+    Raises:
+        StudyError: The storage can't be used, holds no such study, or several and no name.
+    """
+    opened = open_storage(storage, must_exist=True)
+    with storage_errors(storage_url(storage)):
+        names = optuna.get_all_study_names(opened)
+        if name is None:
+            if len(names) != 1:
+                listed = ", ".join(sorted(names)) or "none"
+                raise StudyError(f"say which study with its name; the storage holds: {listed}")
+            name = names[0]
+        if name not in names:
+            listed = ", ".join(sorted(names)) or "none"
+            raise StudyError(f"there is no study {name!r} in the storage; it holds: {listed}")
+        return optuna.load_study(study_name=name, storage=opened, sampler=sampler, pruner=pruner)
+
+
+def artifact_directory(storage: str | Path) -> Path:
+    """Return the folder of a storage's artifacts: beside a SQLite file, else ``artifacts``."""
+    path = sqlite_path(storage_url(storage))
+    return Path("artifacts") if path is None else path.with_name(f"{path.stem}_artifacts")
+
+
+def artifact_store_of(study: optuna.Study) -> FileSystemArtifactStore | None:
+    """Return the store beside a study's SQLite database; None for any other storage."""
+    url = url_of(study._storage)
+    if url is None or sqlite_path(url) is None:
+        return None
+    return make_artifact_store(artifact_directory(url))
+
+
+def make_artifact_store(directory: Path) -> FileSystemArtifactStore:
+    """Return the store in a folder, made if it is not there.
+
+    Raises:
+        StudyError: The folder can't be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StudyError(
+            f"the folder {directory} for artifacts can't be made: {error.strerror}"
+        ) from error
+    return FileSystemArtifactStore(directory)
+
+
+def url_of(storage: BaseStorage) -> str | None:
+    """Return the URL of a relational storage, with or without Optuna's cache around it."""
+    backend = getattr(storage, "_backend", storage)
+    return backend.url if isinstance(backend, RDBStorage) else None

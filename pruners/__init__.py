@@ -1,0 +1,1 @@
+"""Optuna pruners of our own, one folder each in the form of an OptunaHub package."""

@@ -1,0 +1,134 @@
+"""Spaces that between them use every layer and structure, for exactness tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from neural_automl.architecture import Architecture
+from neural_automl.architecture_space import (
+    ArchitectureSpace,
+    Cell,
+    Choice,
+    Expression,
+    Layer,
+    LayerChoice,
+    Maybe,
+    Parallel,
+    RandomTrial,
+    Range,
+    Repeat,
+    Residual,
+)
+from neural_automl.layers import ACTIVATIONS
+
+ACTIVATION = Choice(None, "relu", "gelu", "softmax", "exponential")
+KERNEL = Choice(1, 2, 3, (3, 2), (1, 4))
+STRIDES = Choice(1, 2, (2, 1), 3)
+PADDING = Choice("same", "valid")
+PIXELS = Choice(1, (1, 0))
+FILTERS = Choice(1, 4, 6)
+
+
+def many(full: int) -> int:
+    """Return a count in full where asked to verify, else a tenth of it."""
+    return full if os.environ.get("NEURAL_AUTOML_VERIFY") == "1" else full // 10
+
+
+def _images() -> list[object]:
+    conv = {"activation": ACTIVATION, "padding": PADDING, "use_bias": Choice(True, False)}
+    return [
+        Layer("Conv2D", FILTERS, KERNEL, strides=STRIDES, **conv),
+        Layer("Conv2D", FILTERS, KERNEL, strides=STRIDES, padding=PIXELS),
+        Layer("Conv2D", 6, 3, dilation_rate=Choice(1, 2, (1, 3)), padding=PADDING),
+        Layer("Conv2D", 6, 1, groups=Choice(1, 2, 3)),
+        Layer("DepthwiseConv2D", KERNEL, strides=STRIDES, **conv),
+        Layer("SeparableConv2D", FILTERS, KERNEL, strides=STRIDES, **conv),
+        Layer("MaxPooling2D", KERNEL, Choice(None, 1, 2), PADDING),
+        Layer("AveragePooling2D", KERNEL, Choice(None, 1, 2, (2, 1)), PADDING),
+        Layer("MaxPooling2D", 3, 1, PIXELS),
+        Layer("AveragePooling2D", 3, 2, PIXELS),
+        Layer("BatchNormalization", affine=Choice(True, False), momentum=Choice(0.9, 0.99)),
+        Layer("LayerNormalization", Choice(1e-5, 1e-3)),
+        Layer("Activation", Choice(*ACTIVATIONS)),
+        Layer("Dense", FILTERS, activation=ACTIVATION),
+        Layer("Conv2D", Expression("mul", ("channels", 2)), 1),
+        Residual(
+            [Layer("Conv2D", FILTERS, 3, strides=Choice(1, 2), padding="same"), "ReLU"],
+            projection=Choice("conv", "none"),
+        ),
+        Residual("BatchNormalization"),
+        Parallel(
+            [
+                [],
+                Layer("Conv2D", FILTERS, 1),
+                [Layer("MaxPooling2D", 3, 1, "same"), Layer("Dropout", 0.1)],
+            ],
+        ),
+        Parallel([Layer("Conv2D", 4, 1), Layer("Conv2D", 4, 3, padding="same")], merge="add"),
+        Cell(
+            3,
+            ["none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3"],
+        ),
+    ]
+
+
+def image_space() -> ArchitectureSpace:
+    """Return a space over (9, 8, 3) images with every layer for them, in any order."""
+    return ArchitectureSpace(
+        (9, 8, 3),
+        [
+            Repeat([LayerChoice(_images()), Maybe(Layer("Dropout", 0.2))], Range(1, 5)),
+            LayerChoice(["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"]),
+            Repeat(
+                [
+                    Layer("Dense", Choice(3, 8), activation=Choice(None, "tanh")),
+                    Maybe("BatchNormalization"),
+                    Maybe("LayerNormalization"),
+                ],
+                Choice(0, 1, 2),
+            ),
+            Maybe(Residual([Layer("Dense", Choice(4, 8))])),
+            Layer("Output", 5, activation=Choice(None, "softmax", "sigmoid")),
+        ],
+        {"loss": Choice("cross_entropy", "mse")},
+    )
+
+
+def sequence_space() -> ArchitectureSpace:
+    """Return a space over (13, 4) sequences with every layer for them, in any order."""
+    conv = {"activation": ACTIVATION, "padding": PADDING}
+    layers = [
+        Layer("Conv1D", FILTERS, Choice(1, 2, 3, 4), strides=Choice(1, 2, 3), **conv),
+        Layer("Conv1D", 6, 3, dilation_rate=Choice(1, 2), padding="same"),
+        Layer("MaxPooling1D", Choice(1, 2, 3), Choice(None, 1, 2), PADDING),
+        Layer("AveragePooling1D", Choice(1, 2, 3), Choice(None, 1, 2), PADDING),
+        Layer("AveragePooling1D", 3, padding=1),
+        Layer("Conv1D", 4, 3, padding=1, groups=Choice(1, 2)),
+        "BatchNormalization",
+        "LayerNormalization",
+        Layer("Dense", FILTERS, activation=ACTIVATION),
+        Layer("Activation", Choice(*ACTIVATIONS)),
+        Residual(Layer("Conv1D", FILTERS, 3, strides=Choice(1, 2), padding="same")),
+        Parallel([[], Layer("Conv1D", 4, 1)]),
+    ]
+    return ArchitectureSpace(
+        (13, 4),
+        [
+            Repeat(LayerChoice(layers), Range(1, 5)),
+            LayerChoice(["GlobalAveragePooling1D", "Flatten"]),
+            Layer("Dense", 3),
+        ],
+    )
+
+
+SPACES = {"image": image_space, "sequence": sequence_space}
+
+
+def feasible(space: ArchitectureSpace, seed: int) -> Iterator[Architecture]:
+    """Yield architectures whose shapes follow, drawn at random, without end."""
+    trial = RandomTrial(seed)
+    while True:
+        architecture = space.suggest(trial)
+        if not space.violations(architecture):
+            yield architecture
