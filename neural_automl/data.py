@@ -16,13 +16,13 @@ from neural_automl.exceptions import DataError, excerpt
 from neural_automl.parameters import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 Array: TypeAlias = npt.NDArray[Any]
 Pair: TypeAlias = tuple[Array, Array]
 Task: TypeAlias = Literal["classification", "regression"]
 
-_DIGITS_TEST_SPLIT: Final = 0.2
+_BUILT_IN_TEST_SPLIT: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,19 +103,13 @@ def load_data(
             prepared["train"], validation_split, generator
         )
     task, classes = describe_targets([y for _, y in prepared.values()])
-    arrays = (
-        (f"{axis}_{part}", array)
-        for part in ("train", "val", "test")
-        if part in prepared
-        for axis, array in zip("xy", prepared[part], strict=True)
-    )
     return DataSplits(
         train=prepared["train"],
         validation=prepared["val"],
         test=prepared.get("test"),
         task=task,
         classes=classes,
-        fingerprint=hash_arrays(arrays),
+        fingerprint=hash_arrays(_named(prepared)),
     )
 
 
@@ -263,6 +257,14 @@ def _check_agreement(parts: Mapping[str, Pair]) -> None:
             )
 
 
+def _named(parts: Mapping[str, Pair]) -> Iterator[tuple[str, Array]]:
+    for part in ("train", "val", "test"):
+        if part in parts:
+            x, y = parts[part]
+            yield f"x_{part}", x
+            yield f"y_{part}", y
+
+
 def _hold_out(pair: Pair, share: float, generator: np.random.Generator) -> tuple[Pair, Pair]:
     x, y = pair
     kept, held_out = split_indices(y, share, generator)
@@ -272,7 +274,7 @@ def _hold_out(pair: Pair, share: float, generator: np.random.Generator) -> tuple
 def _read(source: str | Path) -> tuple[dict[str, Pair], float]:
     """Return the parts of a source and the share that is held out as a test where it has none."""
     if isinstance(source, str) and source in _NAMED:
-        return _NAMED[source](), _DIGITS_TEST_SPLIT
+        return _NAMED[source](), _BUILT_IN_TEST_SPLIT
     path = Path(source)
     names = ", ".join(_NAMED)
     reader = _SUFFIXES.get(path.suffix.lower())

@@ -155,6 +155,11 @@ def test_equal_content_has_equal_fingerprints_whatever_the_file(tmp_path: Path) 
     changed = X.copy()
     changed[0, 0, 0] ^= 1
     assert load_data(tmp_path / "b.npz").fingerprint == first.fingerprint
+    held_out = [
+        load_data(save(tmp_path / "d.npz", x=X, y=Y, x_test=test, y_test=Y)).fingerprint
+        for test in (X, changed)
+    ]
+    assert len({first.fingerprint, *held_out}) == 3
     assert load_data(save(tmp_path / "c.npz", x=changed, y=Y)).fingerprint != first.fingerprint
 
 

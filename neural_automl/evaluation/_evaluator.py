@@ -44,7 +44,8 @@ class ArchitectureEvaluator:
     of (inputs, targets) batches that can be gone through again and again, or, for everything at
     once, the ``DataSplits`` of ``load_data``. Arrays are kept on the device if they fit and are
     never changed; images may lie with their channels last or first, and those in uint8 are scaled
-    to [0, 1]. A loader keeps its own batch size. Integer targets are class labels, others values.
+    to [0, 1]. A loader keeps its own batch size, and an ``IterableDataset`` gives batches of 32.
+    Integer targets are class labels, others values.
 
     One evaluation at a time in a process is reproducible: on the CPU, equal seeds give equal bits.
 
@@ -253,13 +254,14 @@ class ArchitectureEvaluator:
         return metrics
 
     def measure_test(
-        self, architecture: Architecture, weights: Mapping[str, Any]
+        self, architecture: Architecture, weights: Mapping[str, Any], *, device: str = "auto"
     ) -> dict[str, float]:
         """Measure a trained architecture on the test data.
 
         Args:
             architecture: What was trained.
             weights: Tensors by name, as ``save_checkpoint`` got them.
+            device: ``auto`` is the evaluator's own.
 
         Returns:
             ``test_loss`` and ``test_<metric>``.
@@ -274,25 +276,25 @@ class ArchitectureEvaluator:
 
         if self._test_data is None:
             raise DataError("there is no test data; give `test_data`")
-        device = self._choose_device("auto")
+        place = self._choose_device(device)
         test = open_source(self._test_data, "test")
         loss = self._loss(architecture)
         self._check_source(test, architecture.graph, loss, "test")
         settings = TrainingSettings.of(architecture)
-        measure = self._measure(architecture, device)
+        measure = self._measure(architecture, place)
 
         def run() -> dict[str, float]:
-            model = architecture.build(self.backend).to(device)
+            model = architecture.build(self.backend).to(place)
             try:
                 model.load_state_dict(dict(weights))
             except RuntimeError as error:
                 raise EvaluationError(f"the weights do not fit: {error}") from error
-            batches = test.place(device, self._form(test, architecture.graph, loss))
-            return validate(model, batches, settings.batch_size, measure, "test_", device)
+            batches = test.place(place, self._form(test, architecture.graph, loss))
+            return validate(model, batches, settings.batch_size, measure, "test_", place)
 
-        with _device.limited_threads(self.threads), _device.seeded(0, device):
-            metrics = _device.guard_memory(run, device)
-        _device.release(device)
+        with _device.limited_threads(self.threads), _device.seeded(0, place):
+            metrics = _device.guard_memory(run, place)
+        _device.release(place)
         return metrics
 
     def __getstate__(self) -> dict[str, Any]:

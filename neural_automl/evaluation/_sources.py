@@ -203,7 +203,7 @@ def open_source(data: Any, name: str) -> Source:
     """
     if isinstance(data, TensorDataset) and len(data.tensors) == 2:
         data = data.tensors
-    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], tuple | list):
+    if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], tuple):
         pair = prepare_pair(data, name)
         check_pair(pair, f"{name} inputs", f"{name} targets")
         return ArraySource(*pair)
@@ -245,9 +245,16 @@ def describe(pair: Pair) -> Description:
 
 
 def to_array(value: Any) -> Array:
-    """Return an array of a tensor, an array, or numbers."""
+    """Return an array of a tensor, an array, or lists of numbers.
+
+    Raises:
+        DataError: The lists are of different lengths.
+    """
     if not isinstance(value, Tensor):
-        return np.asarray(value)
+        try:
+            return np.asarray(value)
+        except ValueError as error:
+            raise DataError(f"data is not an array: {error}") from error
     tensor = value.detach().cpu()
     # NumPy has no bfloat16.
     return np.asarray((tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy())

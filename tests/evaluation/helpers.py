@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from neural_automl.architecture import Architecture, Backend, LayerConfig
-from neural_automl.evaluation import EvaluationContext
+from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
+from neural_automl.values import Call
 
 Array = npt.NDArray[Any]
+
+FAST = Call("Adam", {"learning_rate": 0.05})
 
 
 def blobs(count: int = 60, classes: int = 3, features: int = 4, seed: int = 0) -> Any:
@@ -128,3 +133,14 @@ class Recorder:
 def without_time(metrics: Mapping[str, float]) -> dict[str, float]:
     """Return metrics without the seconds, which no seed repeats."""
     return {name: value for name, value in metrics.items() if name != "train_seconds"}
+
+
+def run(
+    evaluator: ArchitectureEvaluator, architecture: Architecture, epochs: int = 2, seed: int = 0
+) -> dict[str, float]:
+    return without_time(evaluator.evaluate(architecture, Recorder().context(epochs, seed)))
+
+
+def tensors(count: int, seed: int = 0) -> TensorDataset:
+    x, y = blobs(count, seed=seed)
+    return TensorDataset(torch.from_numpy(x), torch.from_numpy(y))

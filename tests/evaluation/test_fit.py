@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from neural_automl.architecture import LayerConfig
 from neural_automl.data import Task
 from neural_automl.evaluation._batches import Form
 from neural_automl.evaluation._fit import Description, check_targets, find_move
 from neural_automl.evaluation._settings import resolve_loss, task_of
 from neural_automl.exceptions import DataError
-from tests.evaluation.helpers import LayerConfig, dense
+from tests.evaluation.helpers import dense
 
 Layout = Literal["auto", "channels_last", "channels_first"]
 
@@ -98,7 +99,9 @@ def test_every_pixel_comes_to_its_place(move: Any, x: Tensor, expected: Tensor) 
 @pytest.mark.parametrize(
     ("x", "integers", "dtype", "largest"),
     [
-        pytest.param(torch.full((2, 3, 3), 255, dtype=torch.uint8), False, torch.float32, 1, id="8"),
+        pytest.param(
+            torch.full((2, 3, 3), 255, dtype=torch.uint8), False, torch.float32, 1, id="8"
+        ),
         pytest.param(torch.full((2, 3), 255, dtype=torch.uint8), False, torch.float32, 255, id="r"),
         pytest.param(torch.full((2, 3), 7), True, torch.int64, 7, id="tokens"),
         pytest.param(torch.full((2, 3), 7), False, torch.float32, 7, id="integers"),
