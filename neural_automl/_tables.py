@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from math import isinf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -17,13 +18,16 @@ from rich.table import Table
 from rich.tree import Tree
 
 from neural_automl.registry import summarise, top_trials
+from neural_automl.studies import masked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import optuna
     from optuna.trial import FrozenTrial
     from rich.console import Console
 
-    from neural_automl.architecture_space import ArchitectureSpace, SpaceSummary
+    from neural_automl.architecture_space import ArchitectureSpace, Outline, SpaceSummary
     from neural_automl.engine import SearchResult
     from neural_automl.registry import StudySummary
 
@@ -44,7 +48,7 @@ def print_intro(console: Console, space: ArchitectureSpace, data: str, storage: 
         f"{size_text(space.get_search_space_size())}.",
         highlight=False,
     )
-    console.print(f"Study: {storage}", highlight=False, soft_wrap=True)
+    console.print(f"Study: {masked(storage)}", highlight=False, soft_wrap=True)
 
 
 class SearchProgress:
@@ -53,9 +57,7 @@ class SearchProgress:
     Used as a context, and as a callback of the study.
     """
 
-    def __init__(self, console: Console, trials: int, epochs: int) -> None:
-        self._epochs = epochs
-        self._trained: set[int] = set()
+    def __init__(self, console: Console, trials: int) -> None:
         self._progress = Progress(
             TextColumn("[bold]trials"),
             BarColumn(),
@@ -85,8 +87,12 @@ class SearchProgress:
         self._progress.update(self._task, completed=summary.trained, best=best, saved=saved)
 
 
-def print_result(console: Console, result: SearchResult) -> None:
-    """Show what a search found: the best trials, the test metrics, where everything is."""
+def print_result(console: Console, result: SearchResult, storage: str | None = None) -> None:
+    """Show what a search found: the best trials, the test metrics, where everything is.
+
+    Args:
+        storage: How to name the study's storage; by default by its URL.
+    """
     print_status(console, result.study, summarise(result.study))
     if result.stop_reason == "interrupted":
         console.print("Interrupted; the same command goes on.", style="yellow")
@@ -100,7 +106,7 @@ def print_result(console: Console, result: SearchResult) -> None:
             f"[bold]{text}[/bold]",
             highlight=False,
         )
-    console.print(f"Study: {result.storage}", highlight=False, soft_wrap=True)
+    console.print(f"Study: {masked(storage or result.storage)}", highlight=False, soft_wrap=True)
 
 
 def print_status(console: Console, study: optuna.Study, summary: StudySummary) -> None:
@@ -146,14 +152,13 @@ def _best_table(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
 def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummary) -> None:
     """Show a space: its tree, its decisions, its size, its costs."""
     tree = Tree(f"[bold]{space.name}[/bold]  input {space.input_shape}")
-    for layer in space.to_dict()["layers"]:
-        _grow(tree, layer)
-    console.print(tree)
+    _grow(tree, summary.outline)
+    console.print(tree, highlight=False)
     decisions = Table(title="Open")
     decisions.add_column("parameter")
     decisions.add_column("values")
     for name, offer in summary.decisions.items():
-        decisions.add_row(name, offer)
+        decisions.add_row(escape(name), escape(offer))
     console.print(decisions)
     costs = Table(title=f"Costs of {summary.samples} sampled architectures")
     for name in ("", "least", "median", "most"):
@@ -171,10 +176,6 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
         )
 
 
-def _grow(tree: Tree, layer: dict[str, Any]) -> None:
-    from neural_automl.architecture_space import value_text
-
-    params = ", ".join(f"{name}={value_text(value)}" for name, value in layer["params"].items())
-    branch = tree.add(f"{layer['type']}({params})" if params else layer["type"])
-    for below in layer["sublayers"]:
-        _grow(branch, below)
+def _grow(tree: Tree, outline: Iterable[Outline]) -> None:
+    for line in outline:
+        _grow(tree.add(escape(line.label)), line.below)

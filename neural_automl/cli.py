@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,12 +57,16 @@ StudyOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def main() -> None:
-    """Run the command line; a user's mistake ends in a message and exit code 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake ends in a message and exit code 2.
+
+    Args:
+        arguments: By default the process's own.
+    """
     console = Console(stderr=True)
     try:
         with contextlib.suppress(BrokenPipeError):
-            app()
+            app(args=arguments, prog_name="neural-automl")
     except DSLError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
@@ -119,8 +123,14 @@ def search(
         str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(PRUNER_NAMES)}.")
     ] = "asha",
     metric: Annotated[
-        str, typer.Option("--metric", help="What to optimise: val_accuracy, val_loss, val_mse, ...")
-    ] = "val_accuracy",
+        str | None,
+        typer.Option(
+            "--metric",
+            help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ...; by default "
+            "val_accuracy, for regression val_mse.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the study, if no --storage is given.")
     ] = Path("results"),
@@ -175,12 +185,13 @@ def search(
     if resume:
         load_study(engine.storage, study or space.name)
     splits = load_data(data, test_split=0.2, seed=0)
+    with _wrong_options():
+        evaluator = engine.make_evaluator(splits)
     tables.print_intro(console, space, data, engine.storage)
-    longest = epochs or space.longest_training()
-    with tables.SearchProgress(console, trials, longest) as progress:
+    with tables.SearchProgress(console, trials) as progress:
         result = engine.search(
             space,
-            splits,
+            evaluator=evaluator,
             max_trials=trials,
             max_epochs_per_trial=epochs,
             timeout=timeout,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,11 +15,10 @@ from optuna.trial import FrozenTrial, TrialState
 from neural_automl._options import lookup
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.artifacts import load_weights
-from neural_automl.data import DataSplits
 from neural_automl.early_stopping import create_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
-from neural_automl.objective import ArchitectureObjective, describe_study, trial_seed
+from neural_automl.objective import COST_METRICS, ArchitectureObjective, describe_study, trial_seed
 from neural_automl.registry import (
     architecture_of,
     best_trial,
@@ -34,6 +32,7 @@ from neural_automl.studies import (
     load_study,
     make_artifact_store,
     open_study,
+    quiet_optuna,
     storage_errors,
     storage_url,
 )
@@ -131,7 +130,8 @@ class AutoMLEngine:
         output_dir: Where the SQLite study lies if no storage is given.
         storage: URL of a database, or path of a SQLite file.
         study_name: By default the name of the space.
-        metrics: The metric to optimise, or several.
+        metrics: The metric to optimise, or several; by default ``val_accuracy``, and
+            ``val_mse`` for regression.
         acquisition_function: Of the bayesian strategy.
         n_initial_random: Random trials before the sampler's model is used (tpe, bayesian).
         reduction_factor: Of asha and hyperband.
@@ -164,7 +164,7 @@ class AutoMLEngine:
         output_dir: str | Path = "results",
         storage: str | Path | None = None,
         study_name: str | None = None,
-        metrics: str | Sequence[str] = "val_accuracy",
+        metrics: str | Sequence[str] | None = None,
         acquisition_function: str | None = None,
         n_initial_random: int | None = None,
         reduction_factor: int | None = None,
@@ -182,7 +182,7 @@ class AutoMLEngine:
         self.output_dir = Path(output_dir)
         self.storage = storage_url(storage or self.output_dir / "study.db")
         self.study_name = study_name
-        self.metrics = metrics
+        self.metrics = (metrics,) if isinstance(metrics, str) else metrics
         self.seed = seed
         self.value = value
         self._sampler_options = _given(
@@ -235,12 +235,12 @@ class AutoMLEngine:
             raise ValueError(f"`max_trials` must be at least 1 but got {max_trials}")
         if not isinstance(space, ArchitectureSpace):
             space = ArchitectureSpace.from_dsl(space)
-        self.evaluator = evaluator or self._make_evaluator(train_data, val_data, test_data)
+        self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         _check_fit(space, self.evaluator)
         objective = ArchitectureObjective(
             space,
             self.evaluator,
-            metrics=self.metrics,
+            metrics=self.metrics or _default_metrics(self.evaluator),
             epochs=max_epochs_per_trial,
             seed=self.seed,
             device=self.device,
@@ -253,14 +253,32 @@ class AutoMLEngine:
         self._result = self._make_result(study, space, reason)
         return self._result
 
-    def _make_evaluator(self, train: Any, validation: Any, test: Any) -> Evaluator:
-        if train is None:
+    def make_evaluator(
+        self, train_data: Any, val_data: Any = None, test_data: Any = None
+    ) -> ArchitectureEvaluator:
+        """Return the evaluator that ``search`` makes of such data.
+
+        Raises:
+            DataError: The data cannot be used.
+            ValueError: A metric is unknown or for another task, or the device is not there.
+        """
+        if train_data is None:
             raise TypeError("search needs `train_data` or an `evaluator`")
-        if isinstance(train, DataSplits):
-            return ArchitectureEvaluator(train, backend=self.backend, device=self.device)
-        return ArchitectureEvaluator(
-            train, validation, test_data=test, backend=self.backend, device=self.device
+        names = [
+            metric.removeprefix("val_")
+            for metric in self.metrics or ()
+            if metric not in COST_METRICS and metric != "val_loss"
+        ]
+        evaluator = ArchitectureEvaluator(
+            train_data,
+            val_data,
+            test_data=test_data,
+            metrics=names or None,
+            backend=self.backend,
+            device=self.device,
         )
+        evaluator.check_device()
+        return evaluator
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
         study = open_study(
@@ -327,6 +345,10 @@ class AutoMLEngine:
 
 def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _default_metrics(evaluator: Evaluator) -> tuple[str, ...]:
+    return ("val_mse",) if getattr(evaluator, "task", None) == "regression" else ("val_accuracy",)
 
 
 def _check_fit(space: ArchitectureSpace, evaluator: Evaluator) -> None:
@@ -413,7 +435,7 @@ def _run(
     budget = _Budget(max_trials)
     if budget.is_spent(study):
         return "budget"
-    with _quiet_optuna():
+    with quiet_optuna():
         try:
             study.optimize(
                 objective,
@@ -427,13 +449,3 @@ def _run(
         raise budget.error
     return budget.reason or ("timeout" if timeout is not None else "space exhausted")
 
-
-@contextlib.contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's line a trial off the terminal; the study holds what it says."""
-    level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(level)

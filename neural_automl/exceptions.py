@@ -31,7 +31,10 @@ _EXCERPT = 40
 
 def excerpt(value: object) -> str:
     """Return the text of a user's value for a message, cut at 40 characters."""
-    text = repr(value) if isinstance(value, str) else str(value)
+    try:
+        text = repr(value) if isinstance(value, str) else str(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = f"a value of type {type(value).__name__} too long to write"
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…"
 
 
@@ -43,7 +46,7 @@ class SpaceError(NeuralAutoMLError):
     """A space or an architecture breaks a rule.
 
     Args:
-        message: The rule and the value that breaks it.
+        message: The rule and the value that breaks it; ``str`` puts the path before it.
         path: Where in the space, in the spelling of study parameters (``layers[2][0]``).
         position: Line and column in the text that the space came from, both from 1.
     """

@@ -89,6 +89,9 @@ class GraphBuilder:
     def __init__(self, input_shape: Shape) -> None:
         self.path = ""
         self.position: tuple[int, int] | None = None
+        #: Width that comes in at each layer so far of each sequence being lowered, outermost
+        #: first: what ``channels`` of an expression may go back to.
+        self.widths: list[list[int]] = []
         self._nodes: list[Node] = []
         self.add("Input", shape=tuple(input_shape))
 
@@ -112,6 +115,16 @@ class GraphBuilder:
     def shape(self, index: int) -> Shape:
         """Return the channels-last shape of a node's output."""
         return self._nodes[index].facts.shape
+
+    def width(self, back: int, up: int) -> int:
+        """Return the width that came in ``back`` layers earlier, ``up`` structures further out.
+
+        Raises:
+            ShapeError: No layer stands there.
+        """
+        if up >= len(self.widths) or back >= len(self.widths[-1 - up]):
+            raise self.error(f"channels({back}, {up}) goes back further than there are layers")
+        return self.widths[-1 - up][-1 - back]
 
     def error(self, message: str) -> ShapeError:
         """Make an error that names the layer being lowered."""

@@ -299,10 +299,9 @@ class _Run:
 
     def record(self, metrics: Mapping[str, float]) -> None:
         """Write the metrics to the trial."""
-        values = {"epochs": self.epoch, **metrics}
-        for name, value in values.items():
+        for name, value in {**metrics, "epochs": self.epoch}.items():
             if name != "epoch":
-                self._trial.set_user_attr(name, value)
+                self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
 
 
 def _metric_key(metric: str, metrics: Mapping[str, float], value: str) -> str:

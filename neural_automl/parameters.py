@@ -6,14 +6,17 @@ One schema serves the space language, spaces written in Python and the dictionar
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from math import isfinite
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from neural_automl.exceptions import excerpt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 Kind = Literal[
     "integer", "number", "boolean", "string", "size", "padding", "shape", "schedule", "operations"
@@ -99,12 +102,13 @@ class Parameter:
         return number
 
     def _number(self, value: Any) -> int | float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        number = as_number(value)
+        if number is None:
             raise self._wrong_kind(value, "a number")
-        if value != value or value in (float("inf"), float("-inf")):
+        if isinstance(number, float) and not isfinite(number):
             raise self._wrong_kind(value, "a finite number")
-        self._check_bounds(value, value)
-        return value
+        self._check_bounds(number, value)
+        return number
 
     def _boolean(self, value: Any) -> bool:
         if not isinstance(value, bool):
@@ -124,7 +128,7 @@ class Parameter:
     def _size(self, value: Any) -> int | tuple[int, ...]:
         if isinstance(value, list | tuple):
             if not 1 <= len(value) <= 3:
-                raise self._wrong_kind(value, "an integer or a tuple of one a dimension")
+                raise self._wrong_kind(value, "an integer or a tuple of 1 to 3, one a dimension")
             return tuple(self._integer(element) for element in value)
         return self._integer(value)
 
@@ -144,7 +148,7 @@ class Parameter:
         return tuple(self._integer(element) for element in value)
 
     def _schedule(self, value: Any) -> Any:
-        if value is None or isinstance(value, int | float | str):
+        if value is None or isinstance(value, str | list | tuple | Mapping) or _is_number(value):
             return self._number(value)
         return value  # a schedule: its own parameters are checked against its own schema
 
@@ -152,7 +156,7 @@ class Parameter:
         if not isinstance(value, list | tuple) or not value:
             raise self._wrong_kind(value, "a list of operations")
         for element in value:
-            if element is None or isinstance(element, int | float):
+            if element is None or isinstance(element, list | tuple) or _is_number(element):
                 raise self._wrong_kind(element, "a list of operations")
         return tuple(value)
 
@@ -170,21 +174,34 @@ _CHECKS: Final[Mapping[str, Any]] = {
 }
 
 
-def as_integer(value: Any) -> int | None:
-    """Return an integer or an integral float as an integer, anything else as None."""
+def as_number(value: Any) -> int | float | None:
+    """Return a number, NumPy's too, as Python's own, anything else (a boolean too) as None."""
+    if type(value) in (int, float):
+        number: int | float = value
+        return number
     if isinstance(value, bool):
         return None
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, Integral):
         return int(value)
-    return None
+    return float(value) if isinstance(value, Real) else None
+
+
+def as_integer(value: Any) -> int | None:
+    """Return an integer or an integral float as an integer, anything else as None."""
+    number = as_number(value)
+    if isinstance(number, float):
+        return int(number) if number.is_integer() else None
+    return number
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool) or as_number(value) is not None
 
 
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Return the known names that a reader may have meant, nearest first."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(name.lower()[:100], by_lower, n=limit, cutoff=0.6)
+    matches = difflib.get_close_matches(str(name)[:100].lower(), by_lower, n=limit, cutoff=0.6)
     return [by_lower[match] for match in matches]
 
 

@@ -68,17 +68,16 @@ def storage_errors(url: str) -> Iterator[None]:
         raise StudyError(f"the storage {masked(url)} can't be used: {reason[0]}") from error
 
 
-def open_storage(
-    storage: str | Path, *, must_exist: bool = False, busy_seconds: float = _BUSY_SECONDS
-) -> RDBStorage:
+def open_storage(storage: str | Path, *, must_exist: bool = False) -> RDBStorage:
     """Return the storage of a URL or of a path to a SQLite file.
 
-    SQLite is set to write-ahead logging, so that readers and writers do not wait for each other.
+    SQLite is set to write-ahead logging, so that readers and writers do not wait for each other,
+    and waits 20 seconds for another process that writes, or as long as the URL says
+    (``sqlite:///study.db?timeout=60``).
 
     Args:
         storage: A SQLAlchemy URL, or a path.
         must_exist: Whether a missing SQLite file is an error rather than made.
-        busy_seconds: How long SQLite waits for another process that writes.
 
     Raises:
         StudyError: The database is missing, locked, read-only, or no study database.
@@ -96,11 +95,14 @@ def open_storage(
         try:
             if path is None:
                 return RDBStorage(url)
+            busy_seconds = float(str(make_url(url).query.get("timeout", _BUSY_SECONDS)))
             _set_write_ahead(path, busy_seconds)
             opened = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": busy_seconds}})
         except (ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
             raise StudyError(f"{masked(url)} is no storage: {error}") from error
     event.listen(opened.engine, "connect", _relax_sync)
+    # The connection that made the tables is older than the listener.
+    opened.engine.dispose()
     return opened
 
 
@@ -130,7 +132,7 @@ def open_study(
     """
     opened = open_storage(storage)
     url = storage_url(storage)
-    with storage_errors(url):
+    with storage_errors(url), quiet_optuna():
         study = optuna.create_study(
             storage=opened,
             study_name=name,
@@ -146,6 +148,17 @@ def open_study(
             "use another study name"
         )
     return study
+
+
+@contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's line a trial off the terminal; the study holds what it says."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
 
 
 def load_study(

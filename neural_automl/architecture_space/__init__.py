@@ -11,6 +11,7 @@ from neural_automl.architecture_space._nodes import (
     Repeat,
     Residual,
 )
+from neural_automl.architecture_space._outline import Outline
 from neural_automl.architecture_space._space import ArchitectureSpace
 from neural_automl.architecture_space._suggest import RandomTrial, Trial
 from neural_automl.architecture_space._values import Choice, LogRange, Range, value_text
@@ -27,6 +28,7 @@ __all__ = [
     "LayerChoice",
     "LogRange",
     "Maybe",
+    "Outline",
     "Parallel",
     "RandomTrial",
     "Range",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.exceptions import SpaceError, excerpt
 from neural_automl.hyperparameters import CONSTRAINT_METRICS
-from neural_automl.parameters import as_integer, did_you_mean
+from neural_automl.parameters import as_integer, as_number, did_you_mean
 
 if TYPE_CHECKING:
     from neural_automl.cost import Cost
@@ -21,6 +20,9 @@ _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
     ">": operator.gt,
 }
+
+#: What can still be a float.
+_HUGE: Final = 10**300
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,13 @@ class Constraint:
             raise SpaceError(
                 f"a constraint's operator must be one of {' '.join(_OPERATORS)} but got {self.op!r}"
             )
-        number = isinstance(self.limit, int | float) and not isinstance(self.limit, bool)
-        if not number or not isfinite(self.limit):
-            raise SpaceError(f"the limit of {self.metric} must be a number but got {self.limit!r}")
-        whole = as_integer(self.limit)
-        if whole is not None:
-            object.__setattr__(self, "limit", whole)
+        number = as_number(self.limit)
+        if number is None or not -_HUGE < number < _HUGE:
+            raise SpaceError(
+                f"the limit of {self.metric} must be a number but got {excerpt(self.limit)}"
+            )
+        whole = as_integer(number)
+        object.__setattr__(self, "limit", number if whole is None else whole)
 
     def __str__(self) -> str:
         return f"{self.metric} {self.op} {self.limit:,}"
@@ -66,10 +69,10 @@ class Constraint:
 
     def excess(self, cost: Cost) -> float:
         """Return by how much a cost breaks the limit: above 0 if it does, else 0 or below."""
-        value = cost.value(self.metric)
+        value = min(cost.value(self.metric), _HUGE)
         distance = value - self.limit if self.op in ("<=", "<") else self.limit - value
         # A strict limit is broken by equality, which is no distance.
-        return float(distance) if distance or self.is_met(value) else 1.0
+        return float(min(distance, _HUGE)) if distance or self.is_met(value) else 1.0
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"metric", "op", "limit"}``."""

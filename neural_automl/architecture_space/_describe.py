@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from math import inf, log10
 from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl.architecture_space._outline import Outline, outline
 from neural_automl.architecture_space._suggest import RandomTrial
-from neural_automl.architecture_space._values import Open, value_text
+from neural_automl.architecture_space._values import offer_text
+from neural_automl.exceptions import SpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from neural_automl.architecture_space._space import ArchitectureSpace
 
+_HUGE: Final = 10**300
 _COSTS: Final = ("params", "macs", "peak_memory_bytes", "depth")
 
 
@@ -25,6 +29,7 @@ class SpaceSummary:
         name: Of its networks.
         size: Exact number of configurations; ``inf`` where something is continuous.
         decisions: What can be decided, by the name that a study gives it, in words.
+        outline: The tree in words.
         samples: How many architectures were drawn.
         feasible: Share of them that met the constraints and whose shapes follow, 0 to 1.
         costs: Least, median and largest cost of those whose shapes follow, by name.
@@ -33,42 +38,54 @@ class SpaceSummary:
     name: str
     size: int | float
     decisions: Mapping[str, str]
+    outline: tuple[Outline, ...]
     samples: int
     feasible: float
     costs: Mapping[str, tuple[int, int, int]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON-able data; an infinite size is the text ``inf``."""
-        data = asdict(self)
-        return {**data, "size": "inf" if self.size == float("inf") else self.size}
+        """Return JSON-able data; an infinite size is the text ``inf``.
+
+        A size above 1e300 is a text too: ``1.2e+5000``.
+        """
+        return {**asdict(self), "size": self.size if self.size < _HUGE else number_text(self.size)}
+
+
+def number_text(number: int | float) -> str:
+    """Return a number of configurations in digits, or in scientific form where it is huge."""
+    if number == inf:
+        return "inf"
+    if number < _HUGE:
+        return f"{number:,}"
+    # Python writes no integer of more than 4,300 digits.
+    exponent = int(log10(number))
+    leading = number // 10 ** (exponent - 1)
+    return f"{leading / 10:.1f}e+{exponent}"
 
 
 def describe(space: ArchitectureSpace, samples: int, seed: int) -> SpaceSummary:
     """Return a space in numbers, with costs from architectures drawn at random."""
     trial = RandomTrial(seed)
-    drawn = [space.suggest(trial) for _ in range(samples)]
-    violations = [space.violations(architecture) for architecture in drawn]
-    costs = [
-        architecture.cost
-        for architecture, broken in zip(drawn, violations, strict=True)
-        if "shape" not in broken
-    ]
+    costs = []
+    feasible = 0
+    for _ in range(samples):
+        try:
+            architecture = space.suggest(trial)
+            costs.append(architecture.cost)
+        except SpaceError:
+            continue
+        feasible += not space.violations(architecture)
     columns = {name: sorted(getattr(cost, name) for cost in costs) for name in _COSTS}
     return SpaceSummary(
         name=space.name,
         size=space.get_search_space_size(),
-        decisions={name: _offer_text(offer) for name, offer in space.decisions().items()},
+        decisions={name: offer_text(offer) for name, offer in space.decisions().items()},
+        outline=outline(space.nodes),
         samples=samples,
-        feasible=sum(not broken for broken in violations) / samples,
+        feasible=feasible / samples,
         costs={
             name: (column[0], median_low(column), column[-1])
             for name, column in columns.items()
             if column
         },
     )
-
-
-def _offer_text(offer: Open | tuple[Any, ...]) -> str:
-    if isinstance(offer, tuple):
-        return " | ".join(str(label) for label in offer)
-    return value_text(offer)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from neural_automl.architecture_space._conform import Position, check_count, layer_parameters
+from neural_automl.architecture_space._dictionary import STRUCTURES, node_dict, read_parts
+from neural_automl.architecture_space._labels import choice_labels, default_labels
 from neural_automl.architecture_space._values import (
     Choice,
     LogRange,
     Range,
-    conform,
-    value_from_plain,
+    check_name,
+    open_values,
 )
 from neural_automl.exceptions import SpaceError, excerpt
 from neural_automl.layers import find_layer
-from neural_automl.parameters import did_you_mean, find_parameter
 from neural_automl.values import Call, Expression, to_plain
 
-Position = tuple[int, int] | None
 #: What may stand where layers are wanted: a node, a type's name, the dictionary form, or several.
 LayersLike = Any
 
@@ -55,30 +56,8 @@ class Layer:
         position: Position = None,
         **params: Any,
     ) -> None:
-        row, preset = find_layer(type)
-        if len(values) > len(row.parameters):
-            raise SpaceError(
-                f"{type} takes at most {len(row.parameters)} values but got {len(values)}",
-                position=position,
-            )
-        given = dict(zip((parameter.name for parameter in row.parameters), values, strict=False))
-        for name in params:
-            if name in given:
-                raise SpaceError(f"'{name}' of {type} is given twice", position=position)
-        given.update(params)
-        checked = {}
-        for name, value in given.items():
-            parameter = find_parameter(row.parameters, name)
-            if parameter is None:
-                near = did_you_mean(name, (p.name for p in row.parameters))
-                raise SpaceError(f"{type} has no parameter '{name}'{near}", position=position)
-            try:
-                checked[name] = conform(parameter, value)
-            except (TypeError, ValueError) as error:
-                raise SpaceError(f"{type}: {error}", position=position) from error
-        for parameter in row.parameters:
-            if parameter.required and parameter.name not in {*checked, *preset}:
-                raise SpaceError(f"{type} requires '{parameter.name}'", position=position)
+        checked = layer_parameters(type, values, params, position)
+        row, _ = find_layer(type)
         nodes = as_branches(body) if row.blocks == "branches" else as_nodes(body)
         if nodes and not row.takes_block:
             raise SpaceError(f"{type} takes no block", position=position)
@@ -93,11 +72,16 @@ class Layer:
             object.__setattr__(self, name, value)
 
     def __hash__(self) -> int:
-        return hash((self.type, tuple(self.params.items()), self.body))
+        return hash((self.type, frozenset(self.params.items()), self.body))
+
+    @property
+    def label(self) -> str:
+        """What a choice calls it."""
+        return self.type
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
-        return _node_dict(self.type, to_plain(self.params), self.body)
+        return node_dict(self.type, to_plain(self.params), self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +89,11 @@ class Group:
     """Layers that follow each other as one: an alternative or a branch."""
 
     body: tuple[Node, ...]
+    label: ClassVar = "block"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
-        return _node_dict("sequence", {}, self.body)
+        return node_dict("sequence", {}, self.body)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -121,13 +106,14 @@ class LayerChoice:
         labels: What the study calls each; by default the layer's type, or ``block``.
 
     Raises:
-        SpaceError: No alternative, or labels that do not fit.
+        SpaceError: No alternative, or labels that are not as many different strings.
     """
 
     alternatives: tuple[Node, ...]
     name: str | None
     labels: tuple[str, ...]
     position: Position = field(compare=False)
+    label: ClassVar = "choice"
 
     def __init__(
         self,
@@ -140,16 +126,10 @@ class LayerChoice:
         nodes = as_branches(alternatives)
         if not nodes:
             raise SpaceError("a choice needs at least one alternative", position=position)
-        derived = default_labels(nodes)
-        if labels is not None and (len(labels) != len(nodes) or len(set(labels)) != len(nodes)):
-            raise SpaceError(
-                f"a choice of {len(nodes)} needs as many different labels but got {list(labels)}",
-                position=position,
-            )
         for key, value in (
             ("alternatives", nodes),
-            ("name", name),
-            ("labels", tuple(labels) if labels else derived),
+            ("name", check_name(name)),
+            ("labels", choice_labels(labels, nodes, position)),
             ("position", position),
         ):
             object.__setattr__(self, key, value)
@@ -159,7 +139,7 @@ class LayerChoice:
         params: dict[str, Any] = {} if self.name is None else {"name": self.name}
         if self.labels != default_labels(self.alternatives):
             params["labels"] = list(self.labels)
-        return _node_dict("choice", params, self.alternatives)
+        return node_dict("choice", params, self.alternatives)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -174,6 +154,7 @@ class Maybe:
     body: tuple[Node, ...]
     name: str | None
     position: Position = field(compare=False)
+    label: ClassVar = "maybe"
 
     def __init__(
         self, body: LayersLike, *, name: str | None = None, position: Position = None
@@ -182,12 +163,12 @@ class Maybe:
         if not nodes:
             raise SpaceError("a maybe needs at least one layer", position=position)
         object.__setattr__(self, "body", nodes)
-        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "name", check_name(name))
         object.__setattr__(self, "position", position)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
-        return _node_dict("maybe", {} if self.name is None else {"name": self.name}, self.body)
+        return node_dict("maybe", {} if self.name is None else {"name": self.name}, self.body)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -199,16 +180,17 @@ class Repeat:
         count: How often: a number, an open value of integers, or an expression. Zero is allowed
             where a choice lists it or an expression gives it.
         shared: Whether what the body leaves open is decided once for all copies; otherwise each
-            copy decides for itself.
+            copy decides for itself. What is shared is shared through repetitions inside too.
 
     Raises:
-        SpaceError: An empty body, or a count that is not made of integers from 0 on.
+        SpaceError: An empty body, or a count that is not made of integers from 0 to 10,000.
     """
 
     body: tuple[Node, ...]
     count: int | Choice | Range | LogRange | Expression
     shared: bool
     position: Position = field(compare=False)
+    label: ClassVar = "repeat"
 
     def __init__(
         self, body: LayersLike, count: Any, *, shared: bool = False, position: Position = None
@@ -217,7 +199,7 @@ class Repeat:
         if not nodes:
             raise SpaceError("a repetition needs at least one layer", position=position)
         object.__setattr__(self, "body", nodes)
-        object.__setattr__(self, "count", _check_count(count, position))
+        object.__setattr__(self, "count", check_count(count, position))
         object.__setattr__(self, "shared", shared)
         object.__setattr__(self, "position", position)
 
@@ -226,7 +208,7 @@ class Repeat:
         params: dict[str, Any] = {"count": to_plain(self.count)}
         if self.shared:
             params["shared"] = True
-        return _node_dict("repeat", params, self.body)
+        return node_dict("repeat", params, self.body)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -235,17 +217,19 @@ class Cell:
 
     Args:
         nodes: Number of nodes with the input, 2 to 12.
-        operations: Names or calls of layers that keep the shape; each edge chooses one.
+        operations: Names or calls of layers without a block, nothing in them open; each edge
+            chooses one.
         name: Cells of one name are one cell.
 
     Raises:
-        SpaceError: Too few or too many nodes, no operation, an unknown one, or equal ones.
+        SpaceError: Too few or too many nodes, no operation, an unknown or open one, equal ones.
     """
 
     nodes: int
     operations: tuple[str | Call, ...]
     name: str | None
     position: Position = field(compare=False)
+    label: ClassVar = "cell"
 
     def __init__(
         self,
@@ -259,21 +243,21 @@ class Cell:
             raise SpaceError(
                 f"the nodes of a cell must be 2 to 12 but got {excerpt(nodes)}", position=position
             )
-        given = tuple(operations)
+        if isinstance(operations, str) or not isinstance(operations, Iterable):
+            raise SpaceError(
+                f"the operations of a cell must be a list but got {excerpt(operations)}",
+                position=position,
+            )
+        given = tuple(_operation(operation, position) for operation in operations)
         if not given or len(set(given)) != len(given):
             raise SpaceError(
                 "the operations of a cell must be different ones, at least one, but got "
                 f"{excerpt(to_plain(given))}",
                 position=position,
             )
-        for operation in given:
-            if isinstance(operation, str):
-                find_layer(operation)
-            else:
-                Layer(operation.type, position=position, **operation.params)
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "operations", given)
-        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "name", check_name(name))
         object.__setattr__(self, "position", position)
 
     def to_dict(self) -> dict[str, Any]:
@@ -281,7 +265,7 @@ class Cell:
         params: dict[str, Any] = {"nodes": self.nodes, "operations": to_plain(self.operations)}
         if self.name is not None:
             params["name"] = self.name
-        return _node_dict("cell", params, ())
+        return node_dict("cell", params, ())
 
 
 Node = Layer | Group | LayerChoice | Maybe | Repeat | Cell
@@ -303,50 +287,18 @@ def Parallel(branches: Iterable[LayersLike], *, merge: str = "concat") -> Layer:
     return Layer("parallel", body=branches, merge=merge)
 
 
-def default_labels(alternatives: Iterable[Node]) -> tuple[str, ...]:
-    """Return the type of each alternative, or ``block``; ``#2`` is added where two are equal."""
-    labels: list[str] = []
-    for node in alternatives:
-        stem = node.type if isinstance(node, Layer) else _STEMS.get(type(node), "block")
-        count = 1 + sum(label.split("#")[0] == stem for label in labels)
-        labels.append(stem if count == 1 else f"{stem}#{count}")
-    return tuple(labels)
-
-
-_STEMS = {LayerChoice: "choice", Maybe: "maybe", Repeat: "repeat", Cell: "cell"}
-
-
-def _node_dict(kind: str, params: dict[str, Any], body: Iterable[Node]) -> dict[str, Any]:
-    return {"type": kind, "params": params, "sublayers": [node.to_dict() for node in body]}
-
-
-def _check_count(count: Any, position: Position) -> Any:
-    if isinstance(count, int) and not isinstance(count, bool):
-        if not 1 <= count <= 10_000:
-            raise SpaceError(
-                f"a repetition must be 1 to 10000 times but got {count}", position=position
-            )
-        return count
-    if isinstance(count, Expression):
-        return count
-    ends: tuple[Any, ...]
-    match count:
-        case Choice(values=values):
-            ends = values
-        case Range(low=low, high=high) | LogRange(low=low, high=high):
-            ends = (low, high)
-        case _:
-            ends = ("",)
-    for end in ends:
-        if isinstance(end, Range | LogRange | Choice):
-            _check_count(end, position)
-        elif isinstance(end, bool) or not isinstance(end, int) or not 0 <= end <= 10_000:
-            raise SpaceError(
-                "a repetition must be a number, or open over integers from 0 to 10000, but got "
-                f"{excerpt(to_plain(count))}",
-                position=position,
-            )
-    return count
+def _operation(operation: Any, position: Position) -> str | Call:
+    """Return an operation of a cell with its parameters conformed."""
+    name, params = (
+        (operation.type, operation.params) if isinstance(operation, Call) else (operation, {})
+    )
+    layer = Layer(name, position=position, **params)
+    if any(True for value in layer.params.values() for _ in open_values(value)):
+        raise SpaceError(
+            f"the operations of a cell must hold nothing open but got {excerpt(operation)}",
+            position=position,
+        )
+    return Call(name, layer.params) if isinstance(operation, Call) else name
 
 
 def as_nodes(layers: LayersLike) -> tuple[Node, ...]:
@@ -371,6 +323,8 @@ def as_branches(branches: Any) -> tuple[Node, ...]:
     """Return each branch or alternative as one node; several layers become a sequence."""
     if isinstance(branches, str | Mapping | Node):
         branches = [branches]
+    if not isinstance(branches, Iterable):
+        raise SpaceError(f"branches must be a list of layers but got {excerpt(branches)}")
     nodes = []
     for branch in branches:
         layers = as_nodes(branch)
@@ -390,30 +344,25 @@ def node_from_dict(
         place: Indices that lead here.
 
     Raises:
-        SpaceError: The form is unknown, or breaks a rule.
+        SpaceError: The form is unknown, or breaks a rule; the path is that of the dictionaries.
     """
-    if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
-        raise SpaceError(f"a layer must be a dictionary with a 'type' but got {excerpt(data)}")
     position = (positions or {}).get(place)
-    params = data.get("params") or {}
-    sublayers = [
-        node_from_dict(layer, positions, (*place, index))
-        for index, layer in enumerate(data.get("sublayers") or ())
-    ]
-    kind = data["type"]
     try:
-        values = {str(key): value_from_plain(value) for key, value in params.items()}
-        if kind in _STRUCTURES or (kind == "cell" and values.get("edges") is None):
-            return _structure(kind, values, sublayers, position)
-        return Layer(kind, body=sublayers, position=position, **values)
+        kind, values, sublayers = read_parts(data)
+        body = [
+            node_from_dict(layer, positions, (*place, index))
+            for index, layer in enumerate(sublayers)
+        ]
+        if kind in STRUCTURES and not (kind == "cell" and values.get("edges") is not None):
+            return _structure(kind, values, body, position)
+        return Layer(kind, body=body, position=position, **values)
     except (SpaceError, TypeError, ValueError) as error:
-        located = error.position if isinstance(error, SpaceError) else None
-        message = error.message if isinstance(error, SpaceError) else str(error)
-        kind_of_error = type(error) if isinstance(error, SpaceError) else SpaceError
-        raise kind_of_error(message, position=located or position) from error
-
-
-_STRUCTURES = ("sequence", "choice", "maybe", "repeat")
+        path = "layers" + "".join(f"[{index}]" for index in place) if place else ""
+        if not isinstance(error, SpaceError):
+            raise SpaceError(str(error), path=path, position=position) from error
+        raise type(error)(
+            error.message, path=error.path or path, position=error.position or position
+        ) from error
 
 
 def _structure(kind: str, values: dict[str, Any], body: list[Node], position: Position) -> Node:
@@ -425,7 +374,8 @@ def _structure(kind: str, values: dict[str, Any], body: list[Node], position: Po
         return Maybe(body, position=position, **values)
     if kind == "repeat":
         return Repeat(body, values.pop("count", None), position=position, **values)
+    if body:
+        raise SpaceError("cell takes no block")
     values.pop("edges", None)
-    return Cell(
-        values.pop("nodes", 4), values.pop("operations", None) or (), position=position, **values
-    )
+    nodes, operations = values.pop("nodes", 4), values.pop("operations", None) or ()
+    return Cell(nodes, operations, position=position, **values)

@@ -11,6 +11,11 @@ from itertools import islice, product
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from neural_automl.architecture_space._counts import (
+    TooManyOptionsError,
+    number_options,
+    possible_counts,
+)
 from neural_automl.architecture_space._nodes import (
     Cell,
     Group,
@@ -24,20 +29,19 @@ from neural_automl.architecture_space._tree import (
     Located,
     body_paths,
     branch_paths,
-    fix_operand,
-    possible_counts,
 )
-from neural_automl.architecture_space._values import Choice, LogRange, Range, open_values
+from neural_automl.architecture_space._values import Choice, Open, open_values
 from neural_automl.exceptions import ShapeError
 from neural_automl.graph import GraphBuilder
 from neural_automl.layers import find_layer, lower_layer, operation_call
 from neural_automl.primitives import Shape
-from neural_automl.values import Expression
+from neural_automl.values import Call, Expression, uses_channels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _CAP: Final = 256
+_WORK: Final = 20_000
 
 
 class Least(NamedTuple):
@@ -70,8 +74,8 @@ def least_costs(input_shape: Shape, layers: Iterable[Located]) -> Least | None:
         ShapeError: A layer cannot follow, whatever is chosen.
     """
     try:
-        reach = _body({tuple(input_shape): Least(0, 0)}, layers)
-    except TooMuchOpen:
+        reach = _Reaching().body({tuple(input_shape): Least(0, 0)}, layers)
+    except (TooMuchOpen, TooManyOptionsError):
         return None
     least = Least(inf, inf)
     for cost in reach.values():
@@ -85,147 +89,181 @@ def _add(reach: Reach, shape: Shape, cost: Least) -> None:
         raise TooMuchOpen
 
 
-def _body(reach: Reach, layers: Iterable[Located]) -> Reach:
-    for node, path in layers:
-        reach = _node(reach, node, path)
-    return reach
+Step = tuple[Shape, Least] | ShapeError
+Steps = list[Step]
 
 
-def _node(reach: Reach, node: Node, path: str) -> Reach:
-    result: Reach = {}
-    errors: list[ShapeError] = []
+class _Reaching:
+    """Takes layers over shapes, as long as that is no more work than anyone would wait for."""
 
-    def attempt(parts: Iterable[tuple[Reach, Iterable[Located]]]) -> None:
-        for before, located in parts:
-            try:
-                for shape, cost in _body(before, located).items():
-                    _add(result, shape, cost)
-            except ShapeError as error:
-                errors.append(error)
+    def __init__(self) -> None:
+        self._work = 0
 
-    if isinstance(node, LayerChoice):
-        attempt(
-            (reach, branch_paths(branch, f"{path}[{k}]"))
-            for k, branch in enumerate(node.alternatives)
-        )
-    elif isinstance(node, Maybe):
-        attempt([(reach, []), (reach, body_paths(node.body, path))])
-    elif isinstance(node, Repeat):
-        return _repeat(reach, node, path)
-    elif isinstance(node, Group):
-        return _body(reach, body_paths(node.body, path))
-    else:
+    def body(self, reach: Reach, layers: Iterable[Located]) -> Reach:
+        """Return what comes out of layers that follow each other.
+
+        Raises:
+            ShapeError: One of them takes no shape that can reach it.
+        """
+        for node, path in layers:
+            reach = self._node(reach, node, path)
+        return reach
+
+    def _node(self, reach: Reach, node: Node, path: str) -> Reach:
+        if isinstance(node, Repeat):
+            return self._repeat(reach, node, path)
+        if isinstance(node, Group):
+            return self.body(reach, body_paths(node.body, path))
+        if isinstance(node, LayerChoice):
+            branches = [branch_paths(b, f"{path}[{k}]") for k, b in enumerate(node.alternatives)]
+            return self._any(reach, branches)
+        if isinstance(node, Maybe):
+            return self._any(reach, [[], body_paths(node.body, path)])
+        result: Reach = {}
+        errors: list[ShapeError] = []
         for shape, cost in reach.items():
-            steps = (
-                _cell(node, shape, path) if isinstance(node, Cell) else _layer(node, shape, path)
-            )
-            for step in steps:
+            take = self._cell if isinstance(node, Cell) else self._layer
+            for step in take(node, shape, path):  # type: ignore[arg-type]
                 if isinstance(step, ShapeError):
                     errors.append(step)
                 else:
                     _add(result, step[0], cost.plus(step[1]))
-    if not result:
-        raise errors[0]
-    return result
+        if not result:
+            raise errors[0]
+        return result
 
+    def _any(self, reach: Reach, branches: Iterable[Iterable[Located]]) -> Reach:
+        """Return what comes out of any of several branches."""
+        result: Reach = {}
+        errors: list[ShapeError] = []
+        for branch in branches:
+            try:
+                for shape, cost in self.body(reach, branch).items():
+                    _add(result, shape, cost)
+            except ShapeError as error:
+                errors.append(error)
+        if not result:
+            raise errors[0]
+        return result
 
-def _repeat(reach: Reach, node: Repeat, path: str) -> Reach:
-    if any(leaf == "channels" for leaf in _leaves(node.count)):
-        raise TooMuchOpen
-    counts = set(possible_counts(node.count))
-    result: Reach = {}
-    failure: ShapeError | None = None
-    for copy in range(max(counts, default=0) + 1):
-        if copy in counts:
-            for shape, cost in reach.items():
-                _add(result, shape, cost)
+    def _repeat(self, reach: Reach, node: Repeat, path: str) -> Reach:
+        counts = possible_counts(node.count)
+        result: Reach = {}
+        for copy in range(counts[-1] + 1):
+            if copy in counts:
+                for shape, cost in reach.items():
+                    _add(result, shape, cost)
+            if copy == counts[-1]:
+                break
+            try:
+                reach = self.body(reach, body_paths(node.body, f"{path}[{copy}]"))
+            except ShapeError:
+                if not result:
+                    raise
+                break
+        return result
+
+    def _layer(self, node: Layer, shape: Shape, path: str) -> Iterator[Step]:
+        """Yield what a layer makes of a shape, for every way to fill its values and its body."""
         try:
-            reach = _body(reach, body_paths(node.body, f"{path}[{copy}]"))
+            bodies = self._bodies(node, shape, path)
         except ShapeError as error:
-            failure = error
-            break
-    if not result and failure is not None:
-        raise failure
-    return result
+            yield error
+            return
+        for params in _fillings(node.params):
+            for body in bodies:
+                yield self._try(node, shape, path, params, body)
+
+    def _bodies(self, node: Layer, shape: Shape, path: str) -> list[list[tuple[Shape, Least]]]:
+        if not node.body:
+            return [[]]
+        if find_layer(node.type)[0].blocks == "branches":
+            parts = [branch_paths(branch, f"{path}[{k}]") for k, branch in enumerate(node.body)]
+        else:
+            # TransformerEncoder normalises before its block, which changes no shape.
+            parts = [body_paths(node.body, path)]
+        options = [list(self.body({shape: Least(0, 0)}, part).items()) for part in parts]
+        combinations = [list(option) for option in islice(product(*options), _CAP + 1)]
+        if len(combinations) > _CAP:
+            raise TooMuchOpen
+        return combinations
+
+    def _cell(self, node: Cell, shape: Shape, path: str) -> Iterator[Step]:
+        """Yield what comes out of a cell; each node's inputs must be able to agree on a shape."""
+        states: list[Reach] = [{shape: Least(0, 0)}]
+        for target in range(1, node.nodes):
+            state: Reach | None = None
+            errors: list[ShapeError] = []
+            for source in range(target):
+                edge: Reach = {}
+                for before in states[source]:
+                    for step in self._operations(node, before, f"{path}.edge_{source}_{target}"):
+                        if isinstance(step, ShapeError):
+                            errors.append(step)
+                        else:
+                            _add(edge, *step)
+                if state is None:
+                    state = edge
+                else:
+                    state = {s: state[s].plus(cost) for s, cost in edge.items() if s in state}
+            if not state:
+                yield (
+                    errors[0]
+                    if errors
+                    else ShapeError(
+                        f"no operations on the way to node {target} of the cell give equal shapes",
+                        path=path,
+                        position=node.position,
+                    )
+                )
+                return
+            states.append(state)
+        yield from _with_cost(states)
+
+    def _operations(self, node: Cell, shape: Shape, path: str) -> Steps:
+        steps = []
+        for operation in node.operations:
+            name, params = operation_call(operation)
+            layer = Layer(name, position=node.position, **params)
+            steps.append(self._try(layer, shape, path, params, []))
+        return steps
+
+    def _try(
+        self,
+        node: Layer,
+        shape: Shape,
+        path: str,
+        params: Mapping[str, Any],
+        body: list[tuple[Shape, Least]],
+    ) -> Step:
+        self._work += 1
+        if self._work > _WORK or any(uses_channels(value, far=True) for value in params.values()):
+            raise TooMuchOpen
+        builder = GraphBuilder(shape)
+        builder.path, builder.position = path, node.position
+        blocks = [lambda x, s=inner: builder.add("Input", shape=s) for inner, _ in body]
+        try:
+            output = lower_layer(builder, 0, node.type, params, blocks)
+        except ShapeError as error:
+            return error
+        nodes = builder.finish(output, "none").nodes
+        cost = Least(sum(n.facts.params for n in nodes), sum(n.facts.macs for n in nodes))
+        for _, inner in body:
+            cost = cost.plus(inner)
+        return builder.shape(output), cost
 
 
-def _leaves(value: Any) -> list[Any]:
-    return list(value.leaves()) if isinstance(value, Expression) else []
-
-
-Step = tuple[Shape, Least] | ShapeError
-
-
-def _layer(node: Layer, shape: Shape, path: str) -> Iterator[Step]:
-    """Yield what a layer makes of a shape, for every way to fill its values and its body."""
-    is_branches = find_layer(node.type)[0].blocks == "branches"
-    try:
-        bodies = _bodies(node, shape, path, is_branches)
-    except ShapeError as error:
-        yield error
-        return
-    for params in _fillings(node.params):
-        for body in bodies:
-            yield _try_layer(node, shape, path, params, body)
-
-
-def _bodies(
-    node: Layer, shape: Shape, path: str, is_branches: bool
-) -> list[list[tuple[Shape, Least]]]:
-    start: Reach = {shape: Least(0, 0)}
-    if not node.body:
-        return [[]]
-    if is_branches:
-        parts = [branch_paths(branch, f"{path}[{k}]") for k, branch in enumerate(node.body)]
-    else:
-        parts = [body_paths(node.body, path)]
-    # TransformerEncoder normalises before its block, which changes no shape.
-    options = [list(_body(start, part).items()) for part in parts]
-    combinations = [list(option) for option in islice(product(*options), _CAP + 1)]
-    if len(combinations) > _CAP:
-        raise TooMuchOpen
-    return combinations
-
-
-def _try_layer(
-    node: Layer,
-    shape: Shape,
-    path: str,
-    params: Mapping[str, Any],
-    body: list[tuple[Shape, Least]],
-) -> Step:
-    builder = GraphBuilder(shape)
-    builder.path, builder.position = path, node.position
-    blocks = [lambda x, s=inner: builder.add("Input", shape=s) for inner, _ in body]
-    try:
-        output = lower_layer(builder, 0, node.type, params, blocks)
-    except ShapeError as error:
-        return error
-    graph = builder.finish(output, "none")
-    cost = Least(sum(n.facts.params for n in graph.nodes), sum(n.facts.macs for n in graph.nodes))
-    for _, inner in body:
-        cost = cost.plus(inner)
-    return graph.output_shape, cost
-
-
-def _cell(node: Cell, shape: Shape, path: str) -> Iterator[Step]:
-    """Yield the shape again, at the least cost that any operation has on every edge."""
-    least: Least | None = None
-    for operation in node.operations:
-        name, params = operation_call(operation)
-        layer = Layer(name, position=node.position, **params)
-        step = _try_layer(layer, shape, path, params, [])
-        if isinstance(step, ShapeError):
-            yield step
-        elif step[0] == shape:
-            least = step[1] if least is None else least.either(step[1])
-    if least is not None:
-        edges = node.nodes * (node.nodes - 1) // 2
-        yield shape, Least(least.params * edges, least.macs * edges)
-    else:
-        yield ShapeError(
-            f"no operation of the cell keeps the shape {shape}", path=path, position=node.position
-        )
+def _with_cost(states: list[Reach]) -> Iterator[tuple[Shape, Least]]:
+    """Yield the shapes of a cell's output; every node costs at least its cheapest shape."""
+    before = Least(0, 0)
+    for state in states[1:-1]:
+        costs = list(state.values())
+        least = costs[0]
+        for cost in costs:
+            least = least.either(cost)
+        before = before.plus(least)
+    for shape, cost in states[-1].items():
+        yield shape, cost.plus(before)
 
 
 def _fillings(params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -241,29 +279,17 @@ def _fillings(params: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _options(value: Any) -> list[Any]:
+    """Return every value that an open one may come to, its ties left free."""
     if isinstance(value, Choice):
         return [option for element in value.values for option in _options(element)]
-    if isinstance(value, Range | LogRange):
-        if value.size() > _CAP:
-            # The shape depends on no continuous value, and cost grows with integer ones.
-            return [value.low] if not value.is_integer else _too_much()
-        step = int((value.step if isinstance(value, Range) else None) or 1)
-        if value.is_integer:
-            return list(range(int(value.low), int(value.high) + 1, step))
-        return [value.low]
-    if isinstance(value, Expression):
-        leaves = list(open_values(value))
-        if not leaves:
-            return [value]
-        return [
-            option
-            for number in _options(leaves[0])
-            for option in _options(fix_operand(value, leaves[0], number))
-        ]
+    if isinstance(value, Open | Expression):
+        # No shape depends on a continuous value, and arithmetic is not over one.
+        try:
+            return [n for _, n in number_options(value, _CAP, continuous=True)]
+        except ValueError:
+            raise TooMuchOpen from None
     if isinstance(value, tuple) and any(True for _ in open_values(value)):
         return list(product(*(_options(element) for element in value)))
+    if isinstance(value, Call) and any(True for _ in open_values(value)):
+        raise TooMuchOpen
     return [value]
-
-
-def _too_much() -> list[Any]:
-    raise TooMuchOpen

@@ -8,20 +8,19 @@ tie is summed out as soon as everything that bears its name has been seen.
 from __future__ import annotations
 
 from collections import Counter
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from neural_automl.architecture_space._counts import Ties, count_options
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
-from neural_automl.architecture_space._tree import (
-    Located,
-    body_paths,
-    branch_paths,
-    edge_names,
-    expression_names,
-    fix_operand,
-    largest_count,
-    possible_counts,
+from neural_automl.architecture_space._tree import Located, body_paths, branch_paths, edge_names
+from neural_automl.architecture_space._values import (
+    Choice,
+    LogRange,
+    Range,
+    open_values,
+    operand_names,
 )
-from neural_automl.architecture_space._values import Choice, LogRange, Open, Range, open_values
 from neural_automl.layers import find_layer
 from neural_automl.values import Call, Expression
 
@@ -29,9 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Count = int | float
-#: What is decided about ties: name to the place of the value.
-Ties = frozenset[tuple[str, Any]]
-
 #: The place of a tie on whose value nothing else depends: only whether it exists matters.
 _ACTIVE: Final = "active"
 
@@ -54,7 +50,19 @@ def count_configurations(layers: list[Located], values: list[tuple[Any, str]]) -
     census = _Counting(None, set())
     total = census.everything(layers, values).seen
     table = _Counting(total, census.enumerated).everything(layers, values)
-    return sum(table.rows.values())
+    result: Count = 0
+    for many in table.rows.values():
+        result = _plus(result, many)
+    return result
+
+
+def _plus(one: Count, other: Count) -> Count:
+    # An integer beyond the floats can't be added to one, not even to infinity.
+    return inf if inf in (one, other) else one + other
+
+
+def _times(one: Count, other: Count) -> Count:
+    return inf if inf in (one, other) else one * other
 
 
 class _Counting:
@@ -84,7 +92,7 @@ class _Counting:
                 for right, more in table.rows.items():
                     if all(decided.get(name, place) == place for name, place in right):
                         key = left | right
-                        rows[key] = rows.get(key, 0) + many * more
+                        rows[key] = _plus(rows.get(key, 0), _times(many, more))
             result = self._sum_out(rows, result.seen + table.seen)
         return result
 
@@ -94,7 +102,7 @@ class _Counting:
         for table in tables:
             seen = seen + table.seen
             for ties, many in table.rows.items():
-                rows[ties] = rows.get(ties, 0) + many
+                rows[ties] = _plus(rows.get(ties, 0), many)
         return self._sum_out(rows, seen)
 
     def _sum_out(self, rows: dict[Ties, Count], seen: Counter[str]) -> _Table:
@@ -107,9 +115,9 @@ class _Counting:
         for ties, many in rows.items():
             for name, place in ties:
                 if name in done and place == _ACTIVE:
-                    many = many * self._sizes[name]
+                    many = _times(many, self._sizes[name])
             key = frozenset(tie for tie in ties if tie[0] not in done)
-            left[key] = left.get(key, 0) + many
+            left[key] = _plus(left.get(key, 0), many)
         return _Table(left, seen)
 
     # --- decisions ----------------------------------------------------------------------------
@@ -133,21 +141,26 @@ class _Counting:
         places = range(int(size)) if name in self.enumerated else (_ACTIVE,)
         return self._sum_out({frozenset({(name, p)}): 1 for p in places}, Counter({name: 1}))
 
-    def _value(self, value: Any, name: str) -> _Table:
-        if isinstance(value, Choice):
-            inner = [self._value(v, f"{name}[{k}]") for k, v in enumerate(value.values)]
+    def _value(self, value: Any, name: str, tied: bool = False) -> _Table:
+        """Count a value; ``tied`` where it stands in a tied choice, and so is tied with it."""
+        if isinstance(value, Choice | Range | LogRange):
+            tie = value.name or (name if tied else None)
+            if not isinstance(value, Choice):
+                return self._plain(tie, value.size())
+            name = value.name or name
+            inner = [
+                self._value(v, f"{name}[{k}]", tie is not None) for k, v in enumerate(value.values)
+            ]
             if all(table is _ONE for table in inner):
-                return self._plain(value.name, len(inner))
-            return self._decide(value.name, inner)
-        if isinstance(value, Range | LogRange):
-            return self._plain(value.name, value.size())
+                return self._plain(tie, len(inner))
+            return self._decide(tie, inner)
         if isinstance(value, Expression):
-            names = expression_names(value, name)
-            parts = [self._value(o, names[id(o)]) for o in open_values(value)]
+            operands = zip(open_values(value), operand_names(value, name), strict=True)
+            parts = [self._value(operand, own, tied) for operand, own in operands]
         elif isinstance(value, tuple):
-            parts = [self._value(element, f"{name}[{k}]") for k, element in enumerate(value)]
+            parts = [self._value(v, f"{name}[{k}]", tied) for k, v in enumerate(value)]
         elif isinstance(value, Call):
-            parts = [self._value(v, f"{name}.{key}") for key, v in value.params.items()]
+            parts = [self._value(v, f"{name}.{key}", tied) for key, v in value.params.items()]
         else:
             return _ONE
         parts = [part for part in parts if part is not _ONE]
@@ -188,40 +201,14 @@ class _Counting:
         return self._body(body_paths(node.body, path))
 
     def _repeat(self, node: Repeat, path: str) -> _Table:
+        options = count_options(node.count, f"{path}.repeat")
         copies = [_ONE]
-        for copy in range(largest_count(node.count)):
+        for copy in range(max(count for _, count in options)):
             body = self._body(body_paths(node.body, f"{path}[{copy}]"))
             copies.append(self._join([copies[-1], body]))
-        options = _count_options(node.count)
         names = {name for ties, _ in options for name, _ in ties}
         self.enumerated |= names
         table = self._either(
             self._join([_Table({ties: 1}, Counter()), copies[count]]) for ties, count in options
         )
         return self._sum_out(table.rows, table.seen + Counter(dict.fromkeys(names, 1)))
-
-
-def _count_options(value: Any) -> list[tuple[Ties, int]]:
-    """Return every way to decide a count: what it decides about ties, and the copies."""
-    if isinstance(value, Choice):
-        return [
-            (ties | {(value.name, place)} if value.name else ties, count)
-            for place, element in enumerate(value.values)
-            for ties, count in _count_options(element)
-        ]
-    if isinstance(value, Open):
-        return [
-            (frozenset({(value.name, place)} if value.name else ()), count)
-            for place, count in enumerate(possible_counts(value))
-        ]
-    if isinstance(value, Expression):
-        leaves = list(open_values(value))
-        if not leaves:
-            return [(frozenset(), value.replace(lambda leaf: leaf))]
-        options = []
-        for ties, number in _count_options(leaves[0]):
-            fixed = fix_operand(value, leaves[0], number)
-            for more, count in _count_options(fixed):
-                options.append((ties | more, count))
-        return options
-    return [(frozenset(), value)]

@@ -3,9 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.architecture import Architecture, check_input_shape
+from neural_automl.architecture import Architecture, check_sections, without_batch
 from neural_automl.architecture_space._constraints import Constraint, as_constraints
-from neural_automl.architecture_space._describe import SpaceSummary, describe
+from neural_automl.architecture_space._describe import SpaceSummary, describe, number_text
 from neural_automl.architecture_space._nodes import (
     LayerChoice,
     LayersLike,
@@ -13,13 +13,13 @@ from neural_automl.architecture_space._nodes import (
     as_nodes,
     node_from_dict,
 )
+from neural_automl.architecture_space._normal import normalise
 from neural_automl.architecture_space._reach import least_costs
 from neural_automl.architecture_space._size import count_configurations
 from neural_automl.architecture_space._suggest import RandomTrial, Trial, Walk
 from neural_automl.architecture_space._training import TrainingSpace
-from neural_automl.architecture_space._tree import Located, body_paths, decisions, normalise
-from neural_automl.exceptions import NoFeasibleArchitectureError, SpaceError
-from neural_automl.parameters import did_you_mean
+from neural_automl.architecture_space._tree import Located, body_paths, decisions
+from neural_automl.exceptions import NoFeasibleArchitectureError, ShapeError, SpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,6 +38,7 @@ _SECTIONS: Final = (
     "constraints",
 )
 _ATTEMPTS: Final = 1000
+_DEEPEST: Final = 300
 
 
 class ArchitectureSpace:
@@ -45,11 +46,12 @@ class ArchitectureSpace:
 
     Args:
         input_shape: Channels-last, without the batch: ``(height, width, channels)``,
-            ``(length, channels)`` or ``(features,)``.
+            ``(length, channels)`` or ``(features,)``. A leading None is taken for the batch.
         layers: From input to output: nodes of this module, names of layer types, or
             dictionaries with ``type``, ``params`` and ``sublayers``.
-        hyperparameters: ``loss``, ``optimizer`` (``{"type", "params"}``), ``training`` (a mapping);
-            any value may be open.
+        hyperparameters: ``loss``, ``optimizer`` (a name, a ``Call`` or ``{"type", "params"}``),
+            ``training`` and ``execution`` (mappings), or paths like ``optimizer.learning_rate``;
+            the loss and any value of optimizer and training may be open.
         constraints: A mapping of metrics to upper limits, or a list of ``Constraint``.
         layer_choices: Choices that come before ``fixed_layers``; an alternative to ``layers``.
         fixed_layers: Layers that come after ``layer_choices``.
@@ -78,14 +80,12 @@ class ArchitectureSpace:
         fixed_layers: LayersLike = (),
         name: str = "Network",
     ) -> None:
-        shape = tuple(input_shape)
-        check_input_shape(shape)
-        self.input_shape: Shape = shape
+        self.input_shape: Shape = without_batch(input_shape)
         self.name = name
         self._nodes: tuple[Node, ...] = ()
-        self._set_nodes((*as_nodes(layers), *as_nodes(layer_choices), *as_nodes(fixed_layers)))
         self._training = TrainingSpace.from_hyperparameters(hyperparameters or {})
         self._constraints = as_constraints(constraints)
+        self._set((*as_nodes(layers), *as_nodes(layer_choices), *as_nodes(fixed_layers)))
 
     # --- what it holds ------------------------------------------------------------------------
 
@@ -109,9 +109,7 @@ class ArchitectureSpace:
 
         The value is what is open, or the labels that a decision about structure chooses from.
         """
-        found = decisions(self._located())
-        found.update(decisions([], self._training.values()))
-        return found
+        return decisions(self._located(), self._training.values())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArchitectureSpace):
@@ -122,9 +120,10 @@ class ArchitectureSpace:
         return hash((self.input_shape, self._nodes))
 
     def __repr__(self) -> str:
+        size = number_text(self.get_search_space_size())
         return (
             f"ArchitectureSpace({self.name!r}, input_shape={self.input_shape}, "
-            f"{len(self._nodes)} layers, {self.get_search_space_size():,} configurations)"
+            f"{len(self._nodes)} layers, {size} configurations)"
         )
 
     # --- building it up -----------------------------------------------------------------------
@@ -135,22 +134,24 @@ class ArchitectureSpace:
         """Append a choice of layers.
 
         Raises:
-            SpaceError: There is no alternative.
+            SpaceError: There is no alternative, or a tie offers something else; the space is as
+                it was before.
         """
         choice = (
             alternatives
             if isinstance(alternatives, LayerChoice)
             else LayerChoice(alternatives, name=name)
         )
-        self._set_nodes((*self._nodes, choice))
+        self._set((*self._nodes, choice))
 
     def add_fixed_layer(self, layer: LayersLike) -> None:
         """Append a layer; its values may be open.
 
         Raises:
-            SpaceError: It is no layer.
+            SpaceError: It is no layer, or a tie offers something else; the space is as it was
+                before.
         """
-        self._set_nodes((*self._nodes, *as_nodes(layer)))
+        self._set((*self._nodes, *as_nodes(layer)))
 
     def add_hyperparameter(self, name: str, value: Any) -> None:
         """Set a hyperparameter of the training, open or not.
@@ -160,9 +161,10 @@ class ArchitectureSpace:
                 or ``training.batch_size``.
 
         Raises:
-            SpaceError: There is no such hyperparameter, or the value breaks a rule.
+            SpaceError: There is no such hyperparameter, the value breaks a rule, or a tie offers
+                something else; the space is as it was before.
         """
-        self._training = self._training.with_value(name, value)
+        self._set(self._nodes, self._training.with_value(name, value))
 
     def add_constraint(self, metric: str, limit: float, op: str = "<=") -> None:
         """Append a limit on a cost.
@@ -172,9 +174,12 @@ class ArchitectureSpace:
         """
         self._constraints = (*self._constraints, Constraint(metric, op, limit))
 
-    def _set_nodes(self, nodes: Iterable[Node]) -> None:
-        self._nodes = normalise(nodes)
-        decisions(self._located())  # checks that what bears one name offers the same
+    def _set(self, nodes: Iterable[Node], training: TrainingSpace | None = None) -> None:
+        """Take nodes and training over, if what bears one name offers the same."""
+        written = normalise(nodes)
+        training = training or self._training
+        decisions(body_paths(written, "layers"), training.values())
+        self._nodes, self._training = written, training
 
     def _located(self) -> list[Located]:
         return body_paths(self._nodes, "layers")
@@ -186,6 +191,9 @@ class ArchitectureSpace:
 
         Args:
             trial: Any Optuna trial, or what has its three ``suggest`` methods.
+
+        Raises:
+            SpaceError: Arithmetic over continuous values leaves the bounds of a hyperparameter.
         """
         walk = Walk(trial)
         layers = walk.layers(self._located())
@@ -212,7 +220,10 @@ class ArchitectureSpace:
         """
         trial = RandomTrial(seed)
         for _ in range(_ATTEMPTS):
-            architecture = self.suggest(trial)
+            try:
+                architecture = self.suggest(trial)
+            except SpaceError:  # its training leaves its bounds: as infeasible as a shape
+                continue
             if not feasible or not self.violations(architecture):
                 return architecture
         raise NoFeasibleArchitectureError(
@@ -223,17 +234,22 @@ class ArchitectureSpace:
     def violations(self, architecture: Architecture) -> dict[str, float]:
         """Return what makes an architecture infeasible, with by how much; empty if it is not.
 
-        Shapes that cannot follow are the violation ``shape``, by 1.
+        Shapes that cannot follow are the violation ``shape``, by 1; of several limits on one cost
+        the one broken by most counts.
+
+        Raises:
+            UnknownLayerError: A layer is not in the table.
         """
         try:
             cost = architecture.cost
-        except SpaceError:
+        except ShapeError:
             return {"shape": 1.0}
-        return {
-            constraint.metric: constraint.excess(cost)
-            for constraint in self._constraints
-            if not constraint.is_met(cost.value(constraint.metric))
-        }
+        broken: dict[str, float] = {}
+        for constraint in self._constraints:
+            if not constraint.is_met(cost.value(constraint.metric)):
+                excess = constraint.excess(cost)
+                broken[constraint.metric] = max(excess, broken.get(constraint.metric, excess))
+        return broken
 
     def get_search_space_size(self) -> int | float:
         """Return how many configurations there are; ``inf`` where one is continuous.
@@ -248,6 +264,9 @@ class ArchitectureSpace:
         Args:
             samples: Architectures to draw, at least 1.
             seed: Of the draw.
+
+        Raises:
+            ValueError: Fewer samples than 1.
         """
         if samples < 1:
             raise ValueError(f"`samples` must be at least 1 but got {samples}")
@@ -303,16 +322,10 @@ class ArchitectureSpace:
     def _from_dict(
         cls, data: Mapping[str, Any], positions: Mapping[tuple[int, ...], tuple[int, int]]
     ) -> ArchitectureSpace:
-        for key in data:
-            if key not in _SECTIONS:
-                raise SpaceError(f"a space has no '{key}'{did_you_mean(key, _SECTIONS)}")
-        try:
-            shape = data["input"]["shape"]
-            layers = data["layers"]
-        except (KeyError, TypeError) as error:
-            raise SpaceError("a space needs 'input' with a 'shape', and 'layers'") from error
+        _check_nesting(data)
+        shape, layers = check_sections(data, "a space", _SECTIONS)
         return cls(
-            tuple(size for size in shape if size is not None),
+            shape,
             [node_from_dict(layer, positions, (index,)) for index, layer in enumerate(layers)],
             {
                 key: data[key]
@@ -353,3 +366,16 @@ class ArchitectureSpace:
         from neural_automl.dsl import print_network
 
         return print_network(self.to_dict())
+
+
+def _check_nesting(data: Any) -> None:
+    """Look for lists and dictionaries that would be too deep for recursion."""
+    stack = [(data, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > _DEEPEST:
+            raise SpaceError(f"the data of a space may be nested {_DEEPEST} deep but is deeper")
+        if isinstance(item, dict):
+            stack.extend((value, depth + 1) for value in item.values())
+        elif isinstance(item, list | tuple):
+            stack.extend((value, depth + 1) for value in item)

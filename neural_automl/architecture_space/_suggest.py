@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 from math import exp, log
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from neural_automl.architecture import LayerConfig
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
@@ -13,15 +14,21 @@ from neural_automl.architecture_space._tree import (
     body_paths,
     branch_paths,
     edge_names,
-    expression_names,
 )
-from neural_automl.architecture_space._values import Choice, LogRange, Open, Range, value_label
+from neural_automl.architecture_space._values import (
+    Choice,
+    LogRange,
+    Open,
+    Range,
+    operand_names,
+    value_label,
+)
 from neural_automl.exceptions import SpaceError
 from neural_automl.layers import find_layer
-from neural_automl.values import Call, Expression
+from neural_automl.values import CHANNELS, Call, Expression
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class Trial(Protocol):
@@ -92,11 +99,18 @@ class RandomTrial:
             return self._log_uniform(low, high)
         if step is None:
             return self._random.uniform(low, high)
-        places = round((high - low) / step)
-        return round(low + self._random.randint(0, places) * step, 12)
+        # Exact, as the numbers are written: 0.1 is a tenth.
+        first, distance = Fraction(repr(low)), Fraction(repr(step))
+        places = int((Fraction(repr(high)) - first) / distance)
+        return float(first + self._random.randint(0, places) * distance)
 
     def _log_uniform(self, low: float, high: float) -> float:
         return min(high, max(low, exp(self._random.uniform(log(low), log(high)))))
+
+
+class _Place(NamedTuple):
+    level: int
+    start: int
 
 
 class Walk:
@@ -112,26 +126,58 @@ class Walk:
     def __init__(self, trial: Trial) -> None:
         self._trial = trial
         self.choices: dict[str, Any] = {}
+        # How many concrete layers the sequences being written hold so far, outermost first; and
+        # for each structure of the space around, where its layers so far begin in those.
+        self._written = [0]
+        self._places: list[list[_Place]] = []
 
     def layers(self, located: Iterable[Located]) -> list[LayerConfig]:
         """Return the concrete layers of nodes that follow each other."""
-        return [layer for node, path in located for layer in self._node(node, path)]
+        result = []
+        self._places.append([])
+        for node, path in located:
+            self._places[-1].append(_Place(len(self._written) - 1, self._written[-1]))
+            result.extend(self._node(node, path))
+        self._places.pop()
+        return result
 
     def value(self, value: Any, name: str) -> Any:
-        """Return a concrete value; only expressions of ``channels`` stay expressions."""
+        """Return a concrete value; expressions of ``channels`` stay expressions.
+
+        So does a division by zero, for lowering to name the layer.
+        """
         if isinstance(value, Open):
             return self._open(value, value.name or name)
         if isinstance(value, Expression):
-            names = expression_names(value, name)
-            return value.replace(
-                lambda leaf: self._open(leaf, names[id(leaf)]) if isinstance(leaf, Open) else leaf
-            )
+            try:
+                return value.replace(self._leaf_resolver(value, name))
+            except ValueError:
+                return value.substitute(self._leaf_resolver(value, name))
         if isinstance(value, tuple):
             return tuple(self.value(element, f"{name}[{k}]") for k, element in enumerate(value))
         if isinstance(value, Call):
             params = {key: self.value(v, f"{name}.{key}") for key, v in value.params.items()}
             return Call(value.type, params)
         return value
+
+    def _leaf_resolver(self, value: Expression, name: str) -> Callable[[Any], Any]:
+        names = iter(operand_names(value, name))
+
+        def resolve(leaf: Any) -> Any:
+            if isinstance(leaf, Open):
+                return self._open(leaf, next(names))
+            return self._far_channels(leaf) if isinstance(leaf, Expression) else leaf
+
+        return resolve
+
+    def _far_channels(self, leaf: Expression) -> Expression | str:
+        """Return a width of an earlier node as a width of an earlier concrete layer."""
+        back, up = leaf.operands
+        if up >= len(self._places) or back >= len(self._places[-1 - up]):
+            raise SpaceError(f"{leaf} goes back further than there are layers")
+        place = self._places[-1 - up][-1 - back]
+        concrete = (self._written[place.level] - place.start, len(self._written) - 1 - place.level)
+        return CHANNELS if concrete == (0, 0) else Expression(CHANNELS, concrete)
 
     def _open(self, value: Open, name: str) -> Any:
         if isinstance(value, Choice):
@@ -159,8 +205,10 @@ class Walk:
         return labels.index(self.choices[name])
 
     def _node(self, node: Node, path: str) -> list[LayerConfig]:
-        if isinstance(node, Layer):
-            return [self._layer(node, path)]
+        if isinstance(node, Layer | Cell):
+            layer = self._layer(node, path) if isinstance(node, Layer) else self._cell(node, path)
+            self._written[-1] += 1
+            return [layer]
         if isinstance(node, LayerChoice):
             chosen = self._categorical(node.name or f"{path}.choice", node.labels)
             return self.layers(branch_paths(node.alternatives[chosen], f"{path}[{chosen}]"))
@@ -169,8 +217,6 @@ class Walk:
             return self.layers(body_paths(node.body, path)) if is_there else []
         if isinstance(node, Repeat):
             return self._repeat(node, path)
-        if isinstance(node, Cell):
-            return [self._cell(node, path)]
         return self.layers(body_paths(node.body, path))
 
     def _layer(self, node: Layer, path: str) -> LayerConfig:
@@ -184,25 +230,26 @@ class Walk:
             body = [self._branch(b, f"{path}[{k}]") for k, b in enumerate(node.body)]
         else:
             # A body of nothing but choices may come out empty: then it is the identity.
-            body = self.layers(body_paths(node.body, path)) or [
+            body = self._below(body_paths(node.body, path)) or [
                 LayerConfig("sequence", path=path, position=node.position)
             ]
         return LayerConfig(node.type, params, tuple(body), path, node.position)
 
     def _branch(self, branch: Node, path: str) -> LayerConfig:
-        layers = self.layers(branch_paths(branch, path))
+        layers = self._below(branch_paths(branch, path))
         if len(layers) == 1:
             return layers[0]
         return LayerConfig("sequence", {}, tuple(layers), path)
 
+    def _below(self, located: Iterable[Located]) -> list[LayerConfig]:
+        """Return the layers of a concrete sequence of its own."""
+        self._written.append(0)
+        layers = self.layers(located)
+        self._written.pop()
+        return layers
+
     def _repeat(self, node: Repeat, path: str) -> list[LayerConfig]:
-        count = self.value(node.count, f"{path}.repeat")
-        if not isinstance(count, int) or not 0 <= count <= 10_000:
-            raise SpaceError(
-                f"a repetition must be 0 to 10000 times but came out as {count}",
-                path=path,
-                position=node.position,
-            )
+        count = self.value(node.count, f"{path}.repeat")  # the space has checked what it can be
         return [
             layer
             for copy in range(count)
@@ -212,6 +259,7 @@ class Walk:
     def _cell(self, node: Cell, path: str) -> LayerConfig:
         labels = [value_label(operation) for operation in node.operations]
         edges = tuple(
-            node.operations[self._categorical(name, labels)] for name in edge_names(node, path)
+            self.value(node.operations[self._categorical(name, labels)], name)
+            for name in edge_names(node, path)
         )
         return LayerConfig("cell", {"edges": edges}, (), path, node.position)

@@ -6,22 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl.architecture_space._conform import conform
+from neural_automl.architecture_space._counts import TooManyOptionsError, number_options
 from neural_automl.architecture_space._values import (
     Choice,
     LogRange,
     Range,
-    conform,
     value_from_plain,
+    value_text,
 )
 from neural_automl.exceptions import SpaceError, excerpt
-from neural_automl.hyperparameters import OPTIMIZERS, SCHEDULES, TRAINING, canonical_loss
+from neural_automl.hyperparameters import DEVICES, OPTIMIZERS, SCHEDULES, TRAINING, canonical_loss
 from neural_automl.parameters import Parameter, did_you_mean, find_parameter
-from neural_automl.values import Call, to_plain
+from neural_automl.values import Call, Expression, to_plain, uses_channels
 
 if TYPE_CHECKING:
     from neural_automl.architecture_space._suggest import Walk
 
 _SECTIONS: Final = ("loss", "optimizer", "training", "execution")
+_MOST: Final = 10_000
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ class TrainingSpace:
         Raises:
             SpaceError: There is no such hyperparameter, or the value breaks a rule.
         """
-        section, _, key = name.partition(".")
-        value = value_from_plain(value)
+        section, _, key = str(name).partition(".")
         try:
+            value = value_from_plain(value)
             if section == "loss" and not key:
                 return replace(self, loss=_loss(value))
             if section == "optimizer":
@@ -66,7 +69,9 @@ class TrainingSpace:
                 checked = _conform("training", TRAINING, key, value)
                 return replace(self, training={**self.training, key: checked})
             if section == "execution" and key == "device":
-                return replace(self, execution={**self.execution, key: value})
+                return replace(self, execution={**self.execution, key: _device(value)})
+        except SpaceError as error:
+            raise SpaceError(error.message, path=name) from error
         except (TypeError, ValueError) as error:
             raise SpaceError(str(error), path=name) from error
         names = [
@@ -74,6 +79,7 @@ class TrainingSpace:
             "optimizer",
             *(f"training.{p.name}" for p in TRAINING),
             *(f"optimizer.{p.name}" for p in OPTIMIZERS["Adam"]),
+            "execution.device",
         ]
         raise SpaceError(f"there is no hyperparameter {name!r}{did_you_mean(name, names)}")
 
@@ -85,9 +91,13 @@ class TrainingSpace:
         return _optimizer(Call(current.type, {**current.params, key: value}))
 
     def sections(self) -> dict[str, Any]:
-        """Return the sections that were given."""
+        """Return the sections that were given, as copies."""
         given = {name: getattr(self, name) for name in _SECTIONS}
-        return {name: value for name, value in given.items() if value not in (None, {})}
+        return {
+            name: dict(value) if isinstance(value, Mapping) else value
+            for name, value in given.items()
+            if value is not None and value != {}
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form of the sections that were given."""
@@ -117,13 +127,26 @@ class TrainingSpace:
 def _largest(value: Any) -> int:
     if isinstance(value, Choice):
         return max(_largest(element) for element in value.values)
+    if isinstance(value, Expression):
+        return max(int(number) for _, number in number_options(value, _MOST))
     return int(value.high if isinstance(value, Range | LogRange) else value)
 
 
 def _loss(value: Any) -> Any:
     if isinstance(value, Choice):
         return Choice(*(_loss(element) for element in value.values), name=value.name)
+    if not isinstance(value, str):
+        raise TypeError(f"a loss must be a name but got {excerpt(value)}")
     return canonical_loss(value)
+
+
+def _device(value: Any) -> str:
+    kind, _, number = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if value not in DEVICES and not (kind == "cuda" and number.isdecimal()):
+        raise ValueError(
+            f"a device must be one of {', '.join(DEVICES)}, cuda:N but got {excerpt(value)}"
+        )
+    return str(value)
 
 
 def _optimizer(call: Any) -> Call:
@@ -154,4 +177,33 @@ def _conform(owner: str, parameters: tuple[Parameter, ...], key: str, value: Any
         raise TypeError(f"{owner} has no parameter '{key}'{near}")
     if isinstance(value, Call) and parameter.kind == "schedule":
         return _checked_call("a schedule", SCHEDULES, value)
-    return conform(parameter, value)
+    value = conform(parameter, value)
+    _check_arithmetic(parameter, value)
+    return value
+
+
+def _check_arithmetic(parameter: Parameter, value: Any) -> None:
+    """Check every number that arithmetic may come to: no layer is there to fail by itself.
+
+    Raises:
+        TypeError: One is of another kind.
+        ValueError: One is out of bounds, or an integer comes of too many numbers to look at.
+    """
+    if isinstance(value, Choice):
+        for element in value.values:
+            _check_arithmetic(parameter, element)
+    if not isinstance(value, Expression):
+        return
+    if uses_channels(value):
+        raise ValueError(f"'{parameter.name}' can't depend on channels")
+    try:
+        options = number_options(value, _MOST)
+    except TooManyOptionsError:
+        if parameter.kind != "integer":
+            return  # an architecture checks the one that it comes to
+        raise ValueError(
+            f"the arithmetic of '{parameter.name}' must be over {_MOST} numbers at most, none of "
+            f"them continuous, but is {excerpt(value_text(value))}"
+        ) from None
+    for _, number in options:
+        parameter.check(number)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import count
 from math import inf
 from typing import Any
 
 from neural_automl.exceptions import SpaceError, excerpt
-from neural_automl.parameters import Parameter, as_integer
-from neural_automl.values import Call, Expression, from_plain, to_plain
+from neural_automl.parameters import as_number
+from neural_automl.values import Call, Expression, from_plain, frozen, to_plain
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -23,7 +24,7 @@ class Choice:
         name: Choices of one name are one parameter of the study, wherever they stand.
 
     Raises:
-        SpaceError: No value, equal values, or mixed kinds.
+        SpaceError: No value, equal values, mixed kinds, or what no study can store.
 
     Example:
         >>> Choice(16, 32, 64).values
@@ -34,14 +35,17 @@ class Choice:
     name: str | None
 
     def __init__(self, *values: Any, name: str | None = None) -> None:
-        object.__setattr__(self, "values", tuple(_frozen(value) for value in values))
-        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "values", frozen(values))
+        object.__setattr__(self, "name", check_name(name))
         if not values:
             raise SpaceError("a choice needs at least one value")
-        labels = [value_label(value) for value in self.values]
-        for index, label in enumerate(labels):
-            if label in labels[:index]:
+        labels: set[Any] = set()
+        for value in self.values:
+            _check_value(value)
+            label = value_label(value)
+            if label in labels:
                 raise SpaceError(f"the values of a choice must differ but {label!r} stands twice")
+            labels.add(label)
         kinds = {_kind(value) for value in self.values} - {None}
         if len(kinds) > 1:
             raise SpaceError(f"a choice can't mix {' and '.join(sorted(map(str, kinds)))}")
@@ -72,15 +76,20 @@ class Range:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        _check_ends("range", self.low, self.high)
+        _normalise_ends(self, "range")
         if self.step is not None:
-            if isinstance(self.step, bool) or not isinstance(self.step, int | float):
-                raise SpaceError(f"the step of a range must be a number but got {self.step!r}")
-            if not 0 < self.step < inf:
-                raise SpaceError(f"the step of a range must be above 0 but got {self.step}")
-            if (Decimal(str(self.high)) - Decimal(str(self.low))) % Decimal(str(self.step)):
+            step = as_number(self.step)
+            if step is None:
                 raise SpaceError(
-                    f"a step of {self.step} from {self.low} does not reach {self.high}"
+                    f"the step of a range must be a number but got {excerpt(self.step)}"
+                )
+            if not 0 < step < inf:
+                raise SpaceError(f"the step of a range must be above 0 but got {excerpt(step)}")
+            object.__setattr__(self, "step", step)
+            if (_exact(self.high) - _exact(self.low)) % _exact(step):
+                raise SpaceError(
+                    f"a step of {excerpt(step)} from {excerpt(self.low)} does not reach "
+                    f"{excerpt(self.high)}"
                 )
 
     @property
@@ -93,7 +102,16 @@ class Range:
         step = 1 if self.step is None and self.is_integer else self.step
         if step is None:
             return 1 if self.low == self.high else inf
-        return int((Decimal(str(self.high)) - Decimal(str(self.low))) / Decimal(str(step))) + 1
+        return int((_exact(self.high) - _exact(self.low)) / _exact(step)) + 1
+
+    def numbers(self) -> list[int | float]:
+        """Return its values in order; only the low end where it is continuous."""
+        if self.is_integer:
+            return list(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
+        if self.step is None:
+            return [self.low]
+        low, step = _exact(self.low), _exact(self.step)
+        return [float(low + place * step) for place in range(int(self.size()))]
 
     def to_plain(self) -> dict[str, Any]:
         """Return the dictionary form."""
@@ -121,7 +139,7 @@ class LogRange:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        _check_ends("log_range", self.low, self.high)
+        _normalise_ends(self, "log_range")
         if self.low <= 0:
             raise SpaceError(f"the low end of a log_range must be above 0 but got {self.low}")
 
@@ -148,16 +166,50 @@ def _hpo(plain: dict[str, Any], name: str | None) -> dict[str, Any]:
     return {"hpo": plain if name is None else {**plain, "name": name}}
 
 
-def _check_ends(what: str, low: Any, high: Any) -> None:
-    for end in (low, high):
-        if isinstance(end, bool) or not isinstance(end, int | float) or not abs(end) < inf:
+def _normalise_ends(value: Range | LogRange, what: str) -> None:
+    for key in ("low", "high"):
+        end = getattr(value, key)
+        number = as_number(end)
+        if number is None or not abs(number) < inf:
             raise SpaceError(f"the ends of a {what} must be finite numbers but got {excerpt(end)}")
-    if low > high:
-        raise SpaceError(f"a {what} must not begin above its end but got {low} and {high}")
+        object.__setattr__(value, key, number)
+    if value.low > value.high:
+        raise SpaceError(
+            f"a {what} must not begin above its end but got {excerpt(value.low)} and "
+            f"{excerpt(value.high)}"
+        )
+    check_name(value.name)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(element) for element in value) if isinstance(value, list) else value
+def _exact(number: int | float) -> Fraction:
+    """Return a number as it is written: 0.1 is a tenth."""
+    return Fraction(number if isinstance(number, int) else repr(number))
+
+
+def check_name(name: Any) -> str | None:
+    """Return the name of a tie.
+
+    Raises:
+        SpaceError: It is neither None nor a string of at least one character.
+    """
+    if name is not None and (not isinstance(name, str) or not name):
+        raise SpaceError(f"the name of a tie must be a string, not empty, but got {excerpt(name)}")
+    return name
+
+
+def _check_value(value: Any) -> None:
+    if isinstance(value, float) and not abs(value) < inf:
+        raise SpaceError(f"the numbers of a choice must be finite but got {value}")
+    if isinstance(value, tuple):
+        for element in value:
+            _check_value(element)
+    elif value is not None and not isinstance(
+        value, bool | int | float | str | Open | Expression | Call
+    ):
+        raise SpaceError(
+            "the values of a choice must be none, numbers, strings, tuples, open values, "
+            f"expressions or calls but got {excerpt(value)} of type {type(value).__name__}"
+        )
 
 
 def _kind(value: Any) -> str | None:
@@ -186,7 +238,8 @@ def value_text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return f'"{value}"'
+        escaped = value.replace("\\", r"\\").replace('"', r"\"")
+        return f'"{escaped}"'
     if isinstance(value, list | tuple):
         inner = ", ".join(value_text(element) for element in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"
@@ -199,32 +252,30 @@ def value_text(value: Any) -> str:
         return f"log_range({value.low}, {value.high})"
     if isinstance(value, Call):
         return f"{value.type}({', '.join(f'{k}={value_text(v)}' for k, v in value.params.items())})"
+    if isinstance(value, Expression):
+        return value.text(value_text)
     return str(value)
+
+
+def offer_text(offer: Any) -> str:
+    """Return in words what a decision chooses from: an open value, or a tuple of labels."""
+    return " | ".join(map(str, offer)) if isinstance(offer, tuple) else value_text(offer)
 
 
 def value_from_plain(value: Any) -> Any:
     """Return the value of its dictionary form, open ones included.
 
     Raises:
-        SpaceError: The form is unknown, or breaks a rule of its kind.
+        SpaceError: An open value's form is unknown, or breaks a rule of its kind.
+        ValueError: Another value's does.
     """
-    if isinstance(value, Mapping) and set(value) == {"hpo"}:
-        return _open_from_plain(value["hpo"])
-    if isinstance(value, Mapping) and set(value) == {"expr"}:
-        operator, *operands = value["expr"]
-        return Expression(operator, tuple(value_from_plain(operand) for operand in operands))
-    if isinstance(value, Mapping) and "type" in value:
-        params = value.get("params", {})
-        return Call(value["type"], {key: value_from_plain(v) for key, v in params.items()})
-    if isinstance(value, list | tuple):
-        return tuple(value_from_plain(element) for element in value)
-    return from_plain(value)
+    return from_plain(value, _open_from_plain)
 
 
-def _open_from_plain(hpo: Mapping[str, Any]) -> Open:
-    name = hpo.get("name")
+def _open_from_plain(hpo: Any) -> Open:
+    name = hpo.get("name") if isinstance(hpo, Mapping) else None
     match hpo:
-        case {"type": "categorical", "values": values}:
+        case {"type": "categorical", "values": list() | tuple() as values}:
             return Choice(*(value_from_plain(value) for value in values), name=name)
         case {"type": "range", "start": low, "end": high}:
             return Range(low, high, hpo.get("step"), name=name)
@@ -232,7 +283,7 @@ def _open_from_plain(hpo: Mapping[str, Any]) -> Open:
             return LogRange(low, high, name=name)
     raise SpaceError(
         "an open value must be categorical (values), range (start, end) or log_range (low, high) "
-        f"but got {excerpt(dict(hpo))}"
+        f"but got {excerpt(hpo)}"
     )
 
 
@@ -241,8 +292,7 @@ def open_values(value: Any) -> Iterator[Open]:
     if isinstance(value, Open):
         yield value
     elif isinstance(value, Expression):
-        for leaf in value.leaves():
-            yield from open_values(leaf)
+        yield from (leaf for leaf in value.leaves() if isinstance(leaf, Open))
     elif isinstance(value, tuple):
         for element in value:
             yield from open_values(element)
@@ -251,25 +301,31 @@ def open_values(value: Any) -> Iterator[Open]:
             yield from open_values(element)
 
 
-def conform(parameter: Parameter, value: Any) -> Any:
-    """Return a value, open or not, as its parameter wants it: integral floats as integers.
+def operand_names(
+    expression: Expression,
+    name: str,
+    own: Callable[[Open], str | None] = lambda operand: operand.name,
+) -> list[str]:
+    """Return the study's name of each open operand of an expression, from left to right.
 
-    Every value of a choice and both ends of a range are checked.
-
-    Raises:
-        TypeError: A value is of another kind.
-        ValueError: A value is out of bounds.
+    A single operand that bears no name of its own gets the parameter's; several are numbered.
     """
+    borne = [own(operand) for operand in open_values(expression)]
+    if borne.count(None) == 1:
+        return [each or name for each in borne]
+    numbers = count()
+    return [each or f"{name}[{next(numbers)}]" for each in borne]
+
+
+def with_name(value: Open, name: str) -> Open:
+    """Return an open value that bears a name."""
+    return (
+        Choice(*value.values, name=name) if isinstance(value, Choice) else replace(value, name=name)
+    )
+
+
+def is_numeric(value: Any) -> bool:
+    """Return whether a value is a number, or open over nothing but numbers."""
     if isinstance(value, Choice):
-        return Choice(*(conform(parameter, element) for element in value.values), name=value.name)
-    if isinstance(value, Range):
-        low, high = parameter.check(value.low), parameter.check(value.high)
-        whole = as_integer(value.step) if isinstance(low, int) and value.step else None
-        return Range(low, high, value.step if whole is None else whole, name=value.name)
-    if isinstance(value, LogRange):
-        return LogRange(parameter.check(value.low), parameter.check(value.high), name=value.name)
-    if isinstance(value, Expression):
-        return value
-    if isinstance(value, tuple) and any(True for _ in open_values(value)):
-        return tuple(conform(parameter, element) for element in value)
-    return parameter.check(value)
+        return all(is_numeric(element) for element in value.values)
+    return isinstance(value, Range | LogRange | Expression) or as_number(value) is not None

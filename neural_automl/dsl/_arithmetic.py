@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.dsl import _limits
 from neural_automl.dsl._values import Channels, Number, Open, Operation, Value, is_number
 from neural_automl.dsl._values import open_leaves as _open_leaves
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 OPERATORS: Final = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
-_LARGEST: Final = 10**_limits.WORD_LENGTH
+#: Integers beyond this could not be written as one word.
+_LARGEST: Final = 10 ** (_limits.WORD_LENGTH - 1)
+TOO_LARGE: Final = "a number is too large"
+
+
+def is_too_large(number: Number) -> bool:
+    """Return whether a number is beyond what can be written."""
+    if isinstance(number, float):
+        return not math.isfinite(number)
+    return not -_LARGEST <= number <= _LARGEST
 
 
 class ArithmeticFault(ValueError):
@@ -27,12 +38,10 @@ def compute(operator: str, *numbers: Number) -> Number:
     """
     try:
         result = _combine(operator, *numbers)
-        if isinstance(result, float) and not math.isfinite(result):
-            raise ArithmeticFault("a number is too large")
     except OverflowError:
-        raise ArithmeticFault("a number is too large") from None
-    if isinstance(result, int) and abs(result) > _LARGEST:
-        raise ArithmeticFault("a number is too large")
+        raise ArithmeticFault(TOO_LARGE) from None
+    if is_too_large(result):
+        raise ArithmeticFault(TOO_LARGE)
     return result
 
 

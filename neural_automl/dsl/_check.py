@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.dsl import _limits
-from neural_automl.dsl._arithmetic import ArithmeticFault, Combinations
-from neural_automl.dsl._errors import Position, Problems
+from neural_automl.dsl._arithmetic import TOO_LARGE, ArithmeticFault, Combinations, is_too_large
 from neural_automl.dsl._evaluate import Evaluator, Scope, bind
-from neural_automl.dsl._tree import Argument
 from neural_automl.dsl._values import (
-    UNKNOWN, Bound, Called, Channels, Items, Open, Operation, Shown, Value, Word, describe,
-)  # fmt: skip
+    UNKNOWN,
+    Bound,
+    Called,
+    Channels,
+    Items,
+    Number,
+    Open,
+    Operation,
+    Shown,
+    Value,
+    Word,
+    describe,
+    is_continuous,
+    is_number,
+    shown,
+)
 from neural_automl.hyperparameters import SCHEDULES
 from neural_automl.parameters import Parameter, as_integer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from neural_automl.dsl._errors import Position, Problems
+    from neural_automl.dsl._tree import Argument
 
 _WHOLE: Final = ("integer", "size", "padding", "shape")
 _COUNT: Final = Parameter("count", "integer", minimum=0)
@@ -71,6 +88,10 @@ class Checker:
             self._problems.add(f"{fault}{note}", at if value.via else fault.at)
             return Value(UNKNOWN, value.at)
 
+    def fail(self, message: str, at: Position) -> None:
+        """Record an error."""
+        self._problems.add(message, at)
+
     def count(self, value: Value, at: Position) -> tuple[Value, int]:
         """Return the checked count of a repetition and how large it may become."""
         value = self.value(_COUNT, value, at)
@@ -103,6 +124,9 @@ class Checker:
             scope = data.scope
             bound = self.arguments(data.name, schedule, data.arguments, scope, value.at)
             return replace(value, data=Bound(data.name, bound))
+        if isinstance(data, Called | Word) and parameter.kind == "schedule":
+            message = f"'{parameter.name}' must be a number or a schedule but got {shown(value)}"
+            raise _Fault(message, value.at)
         return replace(value, data=_ask(parameter, _plain(value), value.at))
 
     def _open(self, parameter: Parameter, value: Value, data: Open) -> Value:
@@ -113,12 +137,6 @@ class Checker:
                 message = f"'{parameter.name}' must be an integer but has steps of {data.step}"
                 raise _Fault(message, value.at)
             data = replace(data, step=step)
-        continuous = data.kind == "range" and data.step is None
-        if continuous and parameter.kind in _WHOLE:
-            ends = [member.data for member in data.members]
-            if not all(isinstance(end, int) for end in ends):
-                message = f"'{parameter.name}' must be an integer but the range is continuous"
-                raise _Fault(message, value.at)
         return replace(value, data=replace(data, members=members))
 
     def _items(self, parameter: Parameter, value: Value, data: Items) -> Value:
@@ -143,13 +161,18 @@ class Checker:
             return Shown(describe(value))
         return _plain(value)
 
-    def _numbers(self, value: Value) -> list[int | float] | None:
+    def _numbers(self, value: Value) -> list[Number] | None:
         try:
             return self._combinations.values(value)
         except ArithmeticFault as fault:
             raise _Fault(f"{fault} for some of the choices", value.at) from None
 
     def _expression(self, parameter: Parameter, value: Value) -> Value:
+        if parameter.kind in _WHOLE and is_continuous(value):
+            message = (
+                f"'{parameter.name}' must be an integer but is computed from a continuous range"
+            )
+            raise _Fault(message, value.at)
         numbers = self._numbers(value)
         if numbers is None:
             if parameter.kind in ("boolean", "string", "shape"):
@@ -178,6 +201,9 @@ def _ask(parameter: Parameter, data: Any, at: Position) -> Any:
         checked = parameter.check(data)
     except (TypeError, ValueError) as error:
         raise _Fault(str(error), at) from None
+    numbers = checked if isinstance(checked, tuple) else (checked,)
+    if any(is_number(number) and is_too_large(number) for number in numbers):
+        raise _Fault(f"'{parameter.name}': {TOO_LARGE}", at)
     if isinstance(checked, tuple):
         return Items(tuple(Value(element, at) for element in checked))
     return checked
@@ -188,8 +214,3 @@ def _plain(value: Value) -> Any:
     if value.data is UNKNOWN or isinstance(value.data, Called | Word | Bound):
         return Shown(describe(value))
     return value.data
-
-
-def known(values: Mapping[str, Value]) -> dict[str, Value]:
-    """Return the values without those that are wrong."""
-    return {name: value for name, value in values.items() if value.data is not UNKNOWN}

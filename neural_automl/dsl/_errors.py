@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from neural_automl.dsl import _limits
 from neural_automl.exceptions import DSLError, excerpt
+from neural_automl.parameters import near_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Position = tuple[int, int]
 
@@ -23,8 +29,14 @@ class Problems:
         return bool(self._found)
 
     def add(self, message: str, at: Position, hint: str = "") -> None:
-        """Record an error; a second one at the same place would be a consequence, and is not."""
+        """Record an error; a second one at the same place would be a consequence, and is not.
+
+        Raises:
+            DSLError: So many were found that looking for more would only cost time.
+        """
         self._found.setdefault(at, self.error(message, at, hint))
+        if len(self._found) >= _limits.ERRORS_SOUGHT:
+            self.raise_any()
 
     def error(self, message: str, at: Position, hint: str = "") -> DSLError:
         """Return an error with the line of text that it is about."""
@@ -54,6 +66,7 @@ def place(at: Position) -> str:
     return f"{at[0]}:{at[1]}"
 
 
-def meant(names: list[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
     """Return the hint that names near ones, or an empty string."""
+    names = near_names(str(name), known)
     return f"did you mean {' or '.join(names)}?" if names else ""

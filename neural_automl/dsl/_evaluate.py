@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from neural_automl.dsl import _limits, _tree
-from neural_automl.dsl._arithmetic import OPERATORS, ArithmeticFault, compute
-from neural_automl.dsl._errors import Position, Problems, meant, place, quoted
+from neural_automl.dsl._arithmetic import (
+    OPERATORS,
+    TOO_LARGE,
+    ArithmeticFault,
+    compute,
+    is_too_large,
+)
+from neural_automl.dsl._errors import Position, Problems, near, place, quoted
 from neural_automl.dsl._tables import is_layer, layer_names
 from neural_automl.dsl._values import (
-    UNKNOWN, Called, Channels, Items, Open, Operation, Shown, Value, Word, describe, is_number,
+    UNKNOWN,
+    Called,
+    Channels,
+    Items,
+    Open,
+    Operation,
+    Value,
+    Word,
+    is_number,
     is_numeric,
-)  # fmt: skip
-from neural_automl.exceptions import excerpt
+    shown,
+)
 from neural_automl.hyperparameters import SCHEDULES
-from neural_automl.parameters import near_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 CONSTANTS: Final[Mapping[str, Any]] = {
     "true": True,
@@ -39,7 +54,7 @@ class Scope:
     Args:
         names: Parameters of a macro, or lets.
         macro: The macro's name; None in the network.
-        later: Lets that come later in the text, and where.
+        later: Lets that are not bound yet, and where they will be.
     """
 
     names: Mapping[str, Value]
@@ -73,7 +88,7 @@ def bind(
             message = f"{owner} takes {known} value{'' if len(names) == 1 else 's'}"
         elif name is not None and name not in names:
             message = f"{owner} has no parameter {quoted(name)}"
-            hint = meant(near_names(name, names))
+            hint = near(name, names)
         else:
             by_name = by_name or name is not None
             name = names[i] if name is None else name
@@ -119,8 +134,8 @@ class Evaluator:
         return Value(UNKNOWN, at)
 
     def _number(self, node: _tree.Number) -> Value:
-        if isinstance(node.value, float) and not math.isfinite(node.value):
-            return self._fail("a number is too large", node.at)
+        if is_too_large(node.value):
+            return self._fail(TOO_LARGE, node.at)
         return Value(node.value, node.at)
 
     def _name(self, node: _tree.Name, scope: Scope) -> Value:
@@ -140,13 +155,13 @@ class Evaluator:
             return Value(Word(name), node.at)
         if name in scope.later:
             return self._fail(
-                f"{quoted(name)} is used before its let", node.at,
+                f"{quoted(name)} is used before its let",
+                node.at,
                 f"it is bound at {place(scope.later[name])}",
-            )  # fmt: skip
+            )
         if name in self._macros:
             return self._fail(f"{quoted(name)} is a macro, it stands for layers", node.at)
-        near = near_names(name, [*scope.names, *CONSTANTS, "channels"])
-        hint = meant(near) or "a string stands in quotes"
+        hint = near(name, [*scope.names, *CONSTANTS, "channels"]) or "a string stands in quotes"
         return self._fail(f"unknown name {quoted(name)}", node.at, hint)
 
     # --- arithmetic -----------------------------------------------------------------------
@@ -167,7 +182,7 @@ class Evaluator:
             return Value(UNKNOWN, at)
         for operand in operands:
             if not is_numeric(operand):
-                got = excerpt(Shown(describe(operand)))
+                got = shown(operand)
                 return self._fail(f"arithmetic needs numbers but got {got}", operand.at)
         if all(is_number(operand.data) for operand in operands):
             try:
@@ -186,7 +201,9 @@ class Evaluator:
     def _group(self, data: Any, members: Sequence[Value], at: Position) -> Value:
         size = 1 + sum(member.size for member in members)
         depth = 1 + max((member.depth for member in members), default=0)
-        parts = sum(member.parts for member in members) if isinstance(data, Open) else 1
+        parts = 1 + sum(member.parts - 1 for member in members) if isinstance(data, Open) else 1
+        if any(member.data is UNKNOWN for member in members):
+            return Value(UNKNOWN, at)
         if size > _limits.VALUE:
             return self._fail(f"a value is limited to {_limits.VALUE:,} elements", at)
         if depth > _limits.NESTING:
@@ -208,8 +225,8 @@ class Evaluator:
             return Value(Called(node.name, node.arguments, scope), node.at)
         if node.name in self._macros:
             return self._fail(f"{quoted(node.name)} is a macro, it stands for layers", node.at)
-        near = near_names(node.name, [*OPEN_VALUES, *SCHEDULES, *layer_names()])
-        return self._fail(f"unknown value {quoted(node.name)}", node.at, meant(near))
+        hint = near(node.name, [*OPEN_VALUES, *SCHEDULES, *layer_names()])
+        return self._fail(f"unknown value {quoted(node.name)}", node.at, hint)
 
     def _hpo(self, node: _tree.Call, scope: Scope) -> Value:
         inner = node.arguments[0].value if len(node.arguments) == 1 else None
@@ -238,7 +255,7 @@ class Evaluator:
             return None
         if not isinstance(value.data, str) or not 0 < len(value.data) <= _limits.NAME_LENGTH:
             limit = f"a string of 1 to {_limits.NAME_LENGTH:,} characters"
-            got = excerpt(Shown(describe(value)))
+            got = shown(value)
             self._problems.add(f"'name' must be {limit} but got {got}", value.at)
             return None
         return value.data
@@ -275,7 +292,7 @@ class Evaluator:
             kind = kind or this
             key = _key(member)
             if key is not None and key in seen:
-                got = excerpt(Shown(describe(member)))
+                got = shown(member)
                 self._fail(f"a choice can't offer {got} twice", member.at)
                 return False
             seen.add(key)
@@ -291,7 +308,7 @@ class Evaluator:
         values = {key: self.value(argument.value, scope) for key, argument in bound.items()}
         for key, value in values.items():
             if value.data is not UNKNOWN and not is_number(value.data):
-                got = excerpt(Shown(describe(value)))
+                got = shown(value)
                 self._fail(f"'{key}' of {node.name} must be a plain number but got {got}", value.at)
                 correct = False
         if not correct or any(value.data is UNKNOWN for value in values.values()):

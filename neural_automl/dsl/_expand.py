@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from neural_automl.dsl import _limits, _tree
+from neural_automl.dsl._alternatives import as_entries, split_merge, stem_of, tie_blocks, type_stem
 from neural_automl.dsl._cells import read_cell
-from neural_automl.dsl._check import Checker
-from neural_automl.dsl._errors import Position, Problems, meant, quoted
+from neural_automl.dsl._errors import Position, Problems, near, quoted
 from neural_automl.dsl._evaluate import OPEN_VALUES, Scope, bind
 from neural_automl.dsl._labels import number_labels, read_labels
 from neural_automl.dsl._macros import TOO_MANY_LAYERS
 from neural_automl.dsl._nodes import Copies, Element, Expanded, Node, Spliced, placed, splice
-from neural_automl.dsl._tables import (
-    TYPES, is_layer, layer_names, parameters_of, row_of, takes_block,
-)  # fmt: skip
-from neural_automl.dsl._values import UNKNOWN, Open, Value, is_number, marked, tied
+from neural_automl.dsl._sections import is_device
+from neural_automl.dsl._tables import TYPES, is_layer, layer_names, parameters_of, row_of
+from neural_automl.dsl._values import UNKNOWN, Value, is_number, marked, tied
 from neural_automl.hyperparameters import DEVICES
-from neural_automl.parameters import near_names
+
+if TYPE_CHECKING:
+    from neural_automl.dsl._check import Checker
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,20 @@ class Place:
         return Place(scope or self.scope, self.depth + 1, self.level + level)
 
 
+class _Counter:
+    """Counts, and tells how far it is."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def __iter__(self) -> _Counter:
+        return self
+
+    def __next__(self) -> int:
+        self.made += 1
+        return self.made - 1
+
+
 class Expander:
     """Expands layers.
 
@@ -56,8 +71,7 @@ class Expander:
         self._problems = problems
         self._checker = checker
         self._macros = macros
-        self._ties = itertools.count()
-        self._made = 0  # ties made so far
+        self._ties = _Counter()
         self._marks = itertools.count()
         self.warnings: dict[Position, str] = {}
 
@@ -68,10 +82,12 @@ class Expander:
         if place.depth > _limits.NESTING:
             self._problems.add(f"nesting is limited to {_limits.NESTING}", entries[0].at)
             return Spliced()
-        for entry in _tie_blocks(entries, self._macros):
+        for entry in tie_blocks(entries, self._macros):
             if isinstance(entry, _tree.Let):
                 if place.scope.macro is not None:
                     self._problems.add("let stands in the network, not in a macro", entry.at)
+                    names = {**place.scope.names, entry.name: Value(UNKNOWN, entry.at)}
+                    place = replace(place, scope=replace(place.scope, names=names))
                 continue
             layers = self._item(entry, place)
             size += layers.size
@@ -92,7 +108,9 @@ class Expander:
         suffixes: dict[str, _tree.Suffix] = {}
         for suffix in item.suffixes:
             if suffix.sign in suffixes:
-                self._problems.add(f"a layer takes one '{suffix.sign}', this is a second", suffix.at)
+                self._problems.add(
+                    f"a layer takes one '{suffix.sign}', this is a second", suffix.at
+                )
             suffixes.setdefault(suffix.sign, suffix)
         device = self._device(suffixes["@"].value) if "@" in suffixes else None
         layers = self._counted(item, suffixes.get("*"), place)
@@ -114,9 +132,7 @@ class Expander:
 
     def _device(self, text: Any) -> str | None:
         device: str = text.value
-        kind, _, index = device.partition(":")
-        numbered = kind == "cuda" and index.isdecimal() and len(index) < 4
-        if kind not in DEVICES or not (device == kind or numbered):
+        if not is_device(device):
             known = ", ".join((*DEVICES, "cuda:N"))
             message = f"a device must be one of {known} but got {quoted(device)}"
             self._problems.add(message, text.at)
@@ -134,19 +150,19 @@ class Expander:
         if isinstance(suffix.value, _tree.Number) and evaluated.data == 0:
             self._problems.add("a count of 0 leaves nothing: remove the layer", evaluated.at)
         count, largest = self._checker.count(evaluated, item.at)
-        first_tie = self._made
+        first_tie = self._ties.made
         fixed = count.data is UNKNOWN or is_number(count.data)
         layers = self._core(item, place if fixed else place.inside(level=1))
         if count.data is UNKNOWN:
             return layers
         size = layers.size * largest
-        if size >= _limits.LAYERS:
+        if size > _limits.LAYERS:
             self._problems.add(TOO_MANY_LAYERS, item.at)
             return Spliced()
         if not layers.elements or largest == 0:
             return Spliced()
         if fixed:
-            return splice([Copies(layers, largest, range(first_tie, self._made))])
+            return splice([Copies(layers, largest, range(first_tie, self._ties.made))])
         return splice([Node("repeat", {"count": count}, item.at, (layers,), size=1 + size)])
 
     def _core(self, item: _tree.Item, place: Place) -> Spliced:
@@ -164,10 +180,11 @@ class Expander:
             return splice([node])
         if is_layer(core.name):
             return self._layer(core, item.block, place)
-        near = meant(near_names(core.name, [*layer_names(), *self._macros]))
+        hint = near(core.name, [*layer_names(), *self._macros])
+        hint = hint or "a macro is written define NAME(...) { ... }, outside the network"
         if core.name in OPEN_VALUES:
-            near = "layers are chosen by choice { ... | ... }"
-        self._problems.add(f"unknown layer or macro {quoted(core.name)}", core.at, near)
+            hint = "layers are chosen by choice { ... | ... }"
+        self._problems.add(f"unknown layer or macro {quoted(core.name)}", core.at, hint)
         return Spliced()
 
     def _group(self, block: _tree.Block, place: Place) -> Spliced:
@@ -206,10 +223,7 @@ class Expander:
             return Value(UNKNOWN, value.at)
         if value.size == 1 and is_number(value.data):
             return value
-        first = self._made
-        value = tied(value, self._ties, place.level)
-        self._made = max(first, _highest_tie(value) + 1)
-        return marked(value, mark)
+        return marked(tied(value, self._ties, place.level), mark)
 
     # --- layers and structures ------------------------------------------------------------
 
@@ -217,7 +231,7 @@ class Expander:
         row = row_of(call.name)
         merge: str | None = None
         if row.blocks == "branches" and block is not None:
-            block, merge = self._merge(call, block)
+            block, merge = split_merge(call, block)
         parameters = parameters_of(call.name)
         scope = place.scope
         params: dict[str, Any] = self._checker.arguments(
@@ -244,21 +258,7 @@ class Expander:
         size = 1 + sum(body.size for body in blocks)
         return splice([Node(kind, params, call.at, blocks, row.blocks == "branches", size=size)])
 
-    def _merge(self, call: _tree.Call, block: _tree.Block) -> tuple[_tree.Block, str | None]:
-        """Return the block without a last ``Add`` or ``Concatenate``, and what that one means."""
-        entries = block.alternatives[0]
-        last = entries[-1] if entries else None
-        if not isinstance(last, _tree.Item) or not isinstance(last.core, _tree.Call):
-            return block, None
-        merges = {"Add": "add", "Concatenate": "concat"}
-        if last.core.name not in merges or call.name in merges or last.suffixes:
-            return block, None
-        rest = replace(block, alternatives=(entries[:-1], *block.alternatives[1:]))
-        return rest, merges[last.core.name]
-
-    def _branches(
-        self, call: _tree.Call, block: _tree.Block, place: Place
-    ) -> tuple[Spliced, ...]:
+    def _branches(self, call: _tree.Call, block: _tree.Block, place: Place) -> tuple[Spliced, ...]:
         if block.bars:
             self._problems.add("branches are not divided by '|'", block.bars[0])
         blocks = []
@@ -274,12 +274,10 @@ class Expander:
 
     # --- choices of layers ----------------------------------------------------------------
 
-    def _choice(
-        self, choice: _tree.Choice, block: _tree.Block | None, place: Place
-    ) -> Spliced:
+    def _choice(self, choice: _tree.Choice, block: _tree.Block | None, place: Place) -> Spliced:
         positional = tuple(option for option in choice.options if option.name is None)
         if block is None:
-            alternatives = [self._as_entries(option) for option in positional]
+            alternatives = [as_entries(option, self._problems) for option in positional]
         else:
             alternatives = [*block.alternatives]
             if positional:
@@ -317,9 +315,9 @@ class Expander:
                 continue
             layers = self.layers(entries, place.inside())
             blocks.append(layers)
-            stems.append(self._stem(entries, layers))
+            stems.append(stem_of(entries, layers, self._macros))
         params: dict[str, Any] = {} if name is None else {"name": name}
-        derived = number_labels([_type_stem(layers) for layers in blocks])
+        derived = number_labels([type_stem(layers) for layers in blocks])
         labels = number_labels(stems)
         if "labels" in bound:
             value = evaluator.value(bound["labels"].value, place.scope)
@@ -329,82 +327,9 @@ class Expander:
         size = 1 + sum(layers.size for layers in blocks)
         return splice([Node("choice", params, at, (*blocks,), True, size=size)])
 
-    def _stem(self, entries: tuple[_tree.Entry, ...], layers: Spliced) -> str:
-        """Return what an alternative is called: its macro, its type, or block."""
-        items = [entry for entry in entries if isinstance(entry, _tree.Item)]
-        while len(items) == 1 and isinstance(items[0].core, _tree.Block):
-            if items[0].maybe is not None or any(s.sign == "*" for s in items[0].suffixes):
-                break
-            items = [e for e in items[0].core.alternatives[0] if isinstance(e, _tree.Item)]
-        if len(items) == 1 and isinstance(items[0].core, _tree.Call) and items[0].maybe is None:
-            counted = any(suffix.sign == "*" for suffix in items[0].suffixes)
-            if items[0].core.name in self._macros and not counted:
-                return items[0].core.name
-        return _type_stem(layers)
-
     def _hpo(self, call: _tree.Call, place: Place) -> Spliced:
         inner = call.arguments[0].value if len(call.arguments) == 1 else None
         if not isinstance(inner, _tree.Call) or inner.name != "choice":
             self._problems.add("HPO at a layer's place holds one choice of layers", call.at)
             return Spliced()
         return self._choice(_tree.Choice(inner.arguments, None, inner.at), None, place)
-
-    def _as_entries(self, argument: _tree.Argument) -> tuple[_tree.Entry, ...]:
-        """Return an alternative that is written as a value."""
-        value = argument.value
-        if isinstance(value, _tree.Name):
-            value = _tree.Call(value.text, (), value.at)
-        if isinstance(value, _tree.Call) and value.name == "choice":
-            choice = _tree.Choice(value.arguments, None, value.at)
-            return (_tree.Item(choice, (), value.at),)
-        if isinstance(value, _tree.Call):
-            return (_tree.Item(value, (), value.at),)
-        self._problems.add("an alternative of a choice of layers must be a layer", value.at)
-        return (_tree.Item(_tree.Block(((),), (), value.at), (), value.at),)
-
-
-def _tie_blocks(
-    entries: tuple[_tree.Entry, ...], macros: dict[str, _tree.Macro]
-) -> list[_tree.Entry]:
-    """Return the entries with each block joined to the layer before it that takes one."""
-    joined: list[_tree.Entry] = []
-    for entry in entries:
-        last = joined[-1] if joined else None
-        plain = isinstance(entry, _tree.Item) and entry.maybe is None
-        if (
-            isinstance(entry, _tree.Item)
-            and plain
-            and isinstance(entry.core, _tree.Block)
-            and isinstance(last, _tree.Item)
-            and not last.suffixes
-            and last.block is None
-            and _wants_block(last.core, macros)
-        ):
-            joined[-1] = replace(last, block=entry.core, suffixes=entry.suffixes)
-        else:
-            joined.append(entry)
-    return joined
-
-
-def _wants_block(
-    core: _tree.Call | _tree.Choice | _tree.Block, macros: dict[str, _tree.Macro]
-) -> bool:
-    if isinstance(core, _tree.Choice):
-        named = all(option.name is not None for option in core.options)
-        return core.block is None and named
-    return isinstance(core, _tree.Call) and core.name not in macros and takes_block(core.name)
-
-
-def _type_stem(layers: Spliced) -> str:
-    if layers.width != 1:
-        return "block"
-    element = next(e for e in layers.elements if isinstance(e, Node) or e.body.width)
-    return element.type if isinstance(element, Node) else _type_stem(element.body)
-
-
-def _highest_tie(value: Value) -> int:
-    """Return the highest number of the ties in a value, -1 if it has none."""
-    data = value.data
-    own = data.tie if isinstance(data, Open) and data.tie is not None else -1
-    inner = getattr(data, "items", ()) or getattr(data, "operands", ())
-    return max([own, *map(_highest_tie, inner)])

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lark import Lark, Token, UnexpectedToken
 from lark.lark import PostLex
 
 from neural_automl.dsl._tree import Builder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Set
+
+    from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 #: Start rule of each section word.
 SECTIONS: Final = {
@@ -91,13 +95,25 @@ def parse_words(tokens: list[Token], start: str) -> object:
         SyntaxFault: The words do not follow the grammar.
     """
     parser = _lark().parse_interactive(start=start)
+    last = [Token("$START", ""), Token("$START", "")]
     try:
         for token in tokens:
             parser.feed_token(token)
-        return parser.feed_eof()
+            last = [last[1], token]
+        end = Token.new_borrow_pos("$END", "", tokens[-1])
+        return parser.feed_token(end)
     except UnexpectedToken as fault:
         end = fault.token.type == "$END"
-        raise SyntaxFault(_in_words(parser.accepts()), None if end else fault.token) from None
+        if last[0].type == "CHOICE" and last[1].type == "NAME":
+            # It was read as the name of an option; more likely the braces were forgotten.
+            raise SyntaxFault("'{'", last[1]) from None
+        raise SyntaxFault(_in_words(_accepted(parser)), None if end else fault.token) from None
+
+
+def _accepted(parser: InteractiveParser) -> set[str]:
+    """Return the terminals that may come next; unlike ``expected`` of an error, these are exact."""
+    accepts: Callable[[], set[str]] = parser.accepts
+    return accepts()
 
 
 def _in_words(accepts: Set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Sizes beyond which a text is refused, so that no text costs more time or memory than it is long."""
+"""Sizes beyond which a text is refused, so that none costs much more time than reading it."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ CELL_NODES: Final = 12
 LAYERS: Final = 20_000
 VALUE: Final = 10_000
 ERRORS: Final = 20
+ERRORS_SOUGHT: Final = 200  # beyond the first 20 in text order, none is shown
 
 #: Nodes of the syntax tree that expansion visits; only macros that call each other reach it.
 NODES: Final = 1_000_000
@@ -23,4 +24,4 @@ NODES: Final = 1_000_000
 ELEMENTS: Final = 2_000_000
 #: Combinations of an expression's open values that are tried: of one expression, and of a text.
 COMBINATIONS: Final = 10_000
-COMBINATIONS_OF_TEXT: Final = 500_000
+COMBINATIONS_OF_TEXT: Final = 200_000

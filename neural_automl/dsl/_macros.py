@@ -6,14 +6,16 @@ call themselves, are found in the time that it takes to read them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.dsl import _limits, _tree
 from neural_automl.dsl._errors import Position, Problems, place, quoted
 from neural_automl.dsl._evaluate import CONSTANTS, OPEN_VALUES
 from neural_automl.dsl._tables import is_layer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Set
 
 _RESERVED: Final = (*CONSTANTS, *OPEN_VALUES, "channels")
 
@@ -37,8 +39,10 @@ class _Body:
 
 def check_macros(
     macros: list[_tree.Macro], roots: list[Any], problems: Problems
-) -> dict[str, _tree.Macro]:
-    """Return the macros by name; those that cannot be used are recorded.
+) -> tuple[dict[str, _tree.Macro], list[str]]:
+    """Return the macros by name, and the names of those that nothing calls.
+
+    What is wrong with them is recorded.
 
     Args:
         macros: All definitions.
@@ -49,7 +53,9 @@ def check_macros(
         _check_name("a macro", macro.name, macro.at, problems)
         if macro.name in known:
             first = place(known[macro.name].at)
-            problems.add(f"macro {quoted(macro.name)} is defined twice (first at {first})", macro.at)
+            problems.add(
+                f"macro {quoted(macro.name)} is defined twice (first at {first})", macro.at
+            )
         known.setdefault(macro.name, macro)
     bodies = {
         name: _look(macro.body, known, {parameter.name for parameter in macro.parameters})
@@ -58,9 +64,16 @@ def check_macros(
     for name, macro in known.items():
         _check_parameters(macro, bodies[name], problems)
     order = _callees_first(known, bodies, problems)
+    calls = [call for root in roots for call in _look(root, known).calls]
+    called = {call.name for body in bodies.values() for call in body.calls}
+    called.update(call.name for call in calls)
+    idle = [name for name in known if name not in called]
     if order is not None:
-        _check_sizes(order, bodies, roots, known, problems)
-    return known
+        # What nobody calls is expanded too, to check it, but is no part of the network.
+        unused = [_tree.Call(name, (), known[name].at) for name in idle]
+        calls = [*sorted(calls, key=lambda call: call.at), *unused]
+        _check_sizes(order, bodies, calls, called, problems)
+    return known, idle
 
 
 def _check_name(what: str, name: str, at: Position, problems: Problems) -> None:
@@ -103,9 +116,7 @@ def walk(root: Any) -> Iterator[Any]:
             stack.extend(getattr(node, name) for name in node.__dataclass_fields__)
 
 
-def _look(
-    root: Any, macros: dict[str, _tree.Macro], parameters: Set[str] = frozenset()
-) -> _Body:
+def _look(root: Any, macros: dict[str, _tree.Macro], parameters: Set[str] = frozenset()) -> _Body:
     body = _Body(0, 0, [], set())
     for node in walk(root):
         body.nodes += 1
@@ -152,8 +163,8 @@ def _callees_first(
 def _check_sizes(
     order: list[str],
     bodies: dict[str, _Body],
-    roots: list[Any],
-    macros: dict[str, _tree.Macro],
+    calls: list[_tree.Call],
+    called: set[str],
     problems: Problems,
 ) -> None:
     ceiling = 10**12  # counts double with each macro: beyond this they only cost memory
@@ -164,9 +175,8 @@ def _check_sizes(
         layers[name] = min(ceiling, body.layers + sum(layers[call.name] for call in body.calls))
         nodes[name] = min(ceiling, body.nodes + sum(nodes[call.name] for call in body.calls))
     total_layers = total_nodes = 0
-    calls = [call for root in roots for call in _look(root, macros).calls]
-    for call in sorted(calls, key=lambda call: call.at):
-        total_layers += layers[call.name]
+    for call in calls:
+        total_layers = layers[call.name] + (total_layers if call.name in called else 0)
         total_nodes += nodes[call.name]
         if total_layers > _limits.LAYERS:
             problems.add(TOO_MANY_LAYERS, call.at)

@@ -6,12 +6,13 @@ element that is spliced when it is written out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neural_automl.dsl._errors import Position
-from neural_automl.dsl._values import Value
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from neural_automl.dsl._errors import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +105,3 @@ def placed(layers: Spliced, device: str) -> Spliced:
         else:
             elements.append(replace(element, body=placed(element.body, device)))
     return replace(layers, elements=(*elements,))
-
-

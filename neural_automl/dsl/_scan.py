@@ -7,15 +7,15 @@ partner and the depth of the text is known before anything recurses.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
-
-from lark import Token
+from typing import TYPE_CHECKING, Final
 
 from neural_automl.dsl import _limits
-from neural_automl.dsl._errors import Position, Problems, meant, place, quoted
+from neural_automl.dsl._errors import Position, Problems, near, place, quoted
 from neural_automl.dsl._grammar import SECTIONS, UNREADABLE, words
 from neural_automl.dsl._tree import at
-from neural_automl.parameters import near_names
+
+if TYPE_CHECKING:
+    from lark import Token
 
 _CLOSES: Final = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 _OPENS: Final = {"_RPAR": "LPAR", "_RSQB": "LSQB", "_RBRACE": "LBRACE"}
@@ -79,6 +79,9 @@ class _Scanner:
         self._name: Token | None = None
         self._seen: dict[str, Position] = {}
         self._next = 0
+        # After a bracket that closes another kind it is a guess what is open: errors about that
+        # would be consequences.
+        self._guessing = False
 
     def run(self) -> Pieces:
         """Look at every word once."""
@@ -90,10 +93,8 @@ class _Scanner:
             elif not self._begins(token):
                 self._goes_on(token)
         end = self._end()
-        if self._open:
+        if self._open and not self._guessing:
             self._fault(f"unexpected end of input, {self._missing()}", end)
-        if self._name is None and not self._problems:
-            self._problems.add("unexpected end of input, expected 'network'", end)
         return Pieces(self._pieces, self._name, end)
 
     def _end(self) -> Position:
@@ -161,7 +162,7 @@ class _Scanner:
             self._start("LET", token)
             return True
         if len(self._open) == 1 and token.type == "NAME" and self._follows("_COLON"):
-            hint = meant(near_names(token, _WORDS))
+            hint = near(token, _WORDS)
             self._problems.add(f"unknown section {quoted(token)}", at(token), hint)
             self._start("UNKNOWN", token)
             return True
@@ -214,8 +215,10 @@ class _Scanner:
             if outside and token.type in _SEPARATORS:
                 return
             wanted = "a section" if self._network else "'define' or 'network'"
-            self._problems.add(f"expected {wanted}, found {quoted(token)}", at(token))
+            if not self._guessing:
+                self._problems.add(f"expected {wanted}, found {quoted(token)}", at(token))
             self._start("UNKNOWN", token)
+            self._pieces[-1].broken = True
         else:
             self._piece.tokens.append(token)
         if token.type in _CLOSES:
@@ -229,10 +232,12 @@ class _Scanner:
         if not any(opened.type == kind for opened in self._open):
             if self._piece is None:
                 self._start("UNKNOWN", token)
-            self._fault(f"'{token}' closes nothing", at(token))
+            if not self._guessing:
+                self._fault(f"'{token}' closes nothing", at(token))
             return
         if self._open[-1].type != kind:
             self._fault(f"before '{token}': {self._missing()}", at(token))
+            self._guessing = True
             while self._open[-1].type != kind:
                 self._open.pop()
         closed = self._open.pop()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from lark import Token
+from typing import TYPE_CHECKING
 
 from neural_automl.dsl._errors import Position, Problems, quoted
 from neural_automl.dsl._grammar import SECTIONS, SyntaxFault, parse_words
 from neural_automl.dsl._scan import Piece, Pieces, scan
 from neural_automl.dsl._tree import Let, Macro, Section, at
+
+if TYPE_CHECKING:
+    from lark import Token
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ def read(text: str, problems: Problems) -> Program:
     for piece in scanned.pieces:
         if not piece.broken and piece.kind != "UNKNOWN":
             _read_piece(piece, scanned, program, problems)
+    if scanned.name is None and not problems:
+        problems.add("unexpected end of input, expected 'network'", scanned.end)
     problems.raise_any()
     return program
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from neural_automl.layers import ALIASES, LAYERS, LayerType
-from neural_automl.parameters import Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from neural_automl.parameters import Parameter
 
 #: The type that the dictionary form gives a layer written in another way.
 TYPES: Final[Mapping[str, str]] = {"residual": "ResidualConnection"}

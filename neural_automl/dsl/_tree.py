@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lark import Token, Transformer
 
-from neural_automl.dsl._errors import Position
+if TYPE_CHECKING:
+    from neural_automl.dsl._errors import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +179,13 @@ class Section:
 
 _ESCAPES: Final = {"\\": "\\", '"': '"', "'": "'", "n": "\n", "t": "\t"}
 _POWERS: Final = {
-    "K": 10**3, "M": 10**6, "G": 10**9, "KB": 2**10, "MB": 2**20, "GB": 2**30,
-}  # fmt: skip
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "KB": 2**10,
+    "MB": 2**20,
+    "GB": 2**30,
+}
 
 
 def at(token: Token) -> Position:

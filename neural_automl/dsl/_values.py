@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from neural_automl.dsl._errors import Position
-from neural_automl.dsl._tree import Argument
+from neural_automl.exceptions import excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from neural_automl.dsl._errors import Position
+    from neural_automl.dsl._tree import Argument
 
 Number = int | float
 
@@ -150,6 +154,11 @@ def describe(value: Value) -> str:
     return repr(data)
 
 
+def shown(value: Value) -> str:
+    """Return a value for a message, cut at 40 characters."""
+    return excerpt(Shown(describe(value)))
+
+
 def is_number(data: Any) -> bool:
     """Return whether it is a plain number."""
     return isinstance(data, int | float) and not isinstance(data, bool)
@@ -161,6 +170,26 @@ def is_numeric(value: Value) -> bool:
     if isinstance(data, Open):
         return data.kind != "categorical" or all(map(is_numeric, data.members))
     return is_number(data) or isinstance(data, Operation | Channels)
+
+
+def has_open(value: Value) -> bool:
+    """Return whether anything in a value is left open, or depends on ``channels``."""
+    data = value.data
+    if isinstance(data, Items):
+        return any(map(has_open, data.items))
+    return isinstance(data, Open | Operation | Channels)
+
+
+def is_continuous(value: Value) -> bool:
+    """Return whether a value may be any number between two ends."""
+    data = value.data
+    if isinstance(data, Operation):
+        return any(map(is_continuous, data.operands))
+    if not isinstance(data, Open):
+        return False
+    if data.kind == "categorical":
+        return any(map(is_continuous, data.members))
+    return data.step is None and not all(isinstance(end.data, int) for end in data.members)
 
 
 def open_leaves(value: Value) -> Iterator[Open]:

@@ -207,6 +207,16 @@ class ArchitectureEvaluator:
             if source is not None:
                 self._check_source(source, graph, loss, name)
 
+    def check_device(self) -> None:
+        """Check that the device, and mixed precision on it, can be had.
+
+        Raises:
+            ValueError: They cannot.
+        """
+        device = self._choose_device("auto")
+        if self._mixed_precision is True and device.type != "cuda":
+            raise ValueError(_no_mixed_precision(device))
+
     def evaluate(self, architecture: Architecture, context: EvaluationContext) -> dict[str, float]:
         """Train an architecture and return its metrics.
 
@@ -320,10 +330,7 @@ class ArchitectureEvaluator:
         check_names(names, task)
         autocast = self._mixed_precision is not False and device.type == "cuda"
         if self._mixed_precision is True and not autocast:
-            raise ValueError(
-                f"`mixed_precision=True` needs a CUDA device but this is {device}; "
-                "'auto' uses it where it can."
-            )
+            raise ValueError(_no_mixed_precision(device))
         return Measure(loss, names, self._own, autocast)
 
     def _check_source(self, source: Source, graph: Graph, loss: str, name: str) -> None:
@@ -364,6 +371,13 @@ class ArchitectureEvaluator:
             )
             self._placed = {key: placed}
         return placed
+
+
+def _no_mixed_precision(device: object) -> str:
+    return (
+        f"`mixed_precision=True` needs a CUDA device but this is {device}; "
+        "'auto' uses it where it can."
+    )
 
 
 def _check_at_least_one(name: str, number: int | None) -> None:

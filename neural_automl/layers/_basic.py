@@ -97,13 +97,8 @@ def _flatten(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int
     return b.add("Flatten", x) if len(b.shape(x)) > 1 else x
 
 
-def _simple(op: str) -> Lower:
-    """Lower to one primitive whose attributes are the layer's parameters."""
-
-    def lower(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
-        return b.add(op, x, **v)
-
-    return lower
+def _layer_norm(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
+    return b.add("LayerNorm", x, epsilon=float(v["epsilon"]))
 
 
 def _dropout(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
@@ -174,7 +169,7 @@ register_rows(
             ),
             _batch_norm,
         ),
-        LayerType("LayerNormalization", (_EPSILON,), _simple("LayerNorm")),
+        LayerType("LayerNormalization", (_EPSILON,), _layer_norm),
         LayerType("Dropout", (Parameter("rate", "number", minimum=0, below=1),), _dropout),
         LayerType("Activation", (Parameter("name", "string", options=ACTIVATIONS),), _activation),
         LayerType("ReLU", (), _relu),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from neural_automl.exceptions import UnknownLayerError
 from neural_automl.layers._table import Block, find_layer
 from neural_automl.parameters import check_parameters
-from neural_automl.values import CHANNELS, Expression
+from neural_automl.values import resolve_channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,10 +17,18 @@ if TYPE_CHECKING:
     from neural_automl.graph import GraphBuilder
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Parameters that are told apart by their text: ``1``, ``1.0`` and ``True`` are equal."""
+
+    text: str
+    params: Mapping[str, Any] = field(compare=False)
+
+
 @lru_cache(maxsize=4096)
-def _checked(name: str, params: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
+def _checked(name: str, given: _Given) -> Mapping[str, Any]:
     row, preset = find_layer(name)
-    return check_parameters(name, row.parameters, {**preset, **dict(params)})
+    return check_parameters(name, row.parameters, {**preset, **given.params})
 
 
 def lower_layer(
@@ -37,21 +47,25 @@ def lower_layer(
 
     Raises:
         UnknownLayerError: No layer has that name.
-        ShapeError: The layer cannot take the shape of its input, or a value that depends on the
-            width is out of bounds.
+        ShapeError: The layer cannot take the shape of its input, a value is of another kind or
+            out of bounds, or a block is missing or one too many.
     """
-    channels = builder.shape(x)[-1]
-    items = tuple(
-        (key, value.replace(lambda leaf: channels if leaf == CHANNELS else leaf))
-        if isinstance(value, Expression)
-        else (key, value)
-        for key, value in params.items()
-    )
-    row, _ = find_layer(name)
+
+    def width(back: int, up: int) -> int:
+        return builder.width(back, up) if back or up else builder.shape(x)[-1]
+
     try:
-        values = _checked(name, items)
+        row, _ = find_layer(name)
+        concrete = {key: resolve_channels(value, width) for key, value in params.items()}
+        values = _checked(name, _Given(repr(concrete), concrete))
+    except UnknownLayerError as error:
+        raise UnknownLayerError(
+            error.message, path=builder.path, position=builder.position
+        ) from error
     except (TypeError, ValueError) as error:
         raise builder.error(str(error)) from error
     if row.block_required and not blocks:
         raise builder.error(f"{name} requires a block")
+    if blocks and not row.takes_block:
+        raise builder.error(f"{name} takes no block")
     return row.lower(builder, x, values, blocks)

@@ -120,13 +120,15 @@ def _factorized_reduce(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Bloc
         raise b.error(f"needs an even height and width but gets ({height}, {width})")
     filters = 2 * b.shape(x)[-1] if v["filters"] is None else v["filters"]
     x = activate(b, x, "relu")
-    shifted = b.add("Crop", x, offset=1)
-    halves = [
-        convolve(b, source, 2, filters=width, kernel_size=1, strides=2, use_bias=False)
-        for source, width in ((x, filters - filters // 2), (shifted, filters // 2))
-        if width
-    ]
-    return batch_norm(b, b.add("Concatenate", *halves) if len(halves) > 1 else halves[0])
+
+
+    def half(source: int, width: int) -> int:
+        return convolve(b, source, 2, filters=width, kernel_size=1, strides=2, use_bias=False)
+
+    y = half(x, filters - filters // 2)
+    if filters > 1:
+        y = b.add("Concatenate", y, half(b.add("Crop", x, offset=1), filters // 2))
+    return batch_norm(b, y)
 
 
 def _squeeze_excitation(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:

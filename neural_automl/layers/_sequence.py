@@ -84,7 +84,7 @@ def _zero_padding(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -
 
 
 def _group_norm(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
-    return b.add("GroupNorm", x, groups=v["groups"], epsilon=v["epsilon"])
+    return b.add("GroupNorm", x, groups=v["groups"], epsilon=float(v["epsilon"]))
 
 
 _DROPOUT: Final = Parameter("dropout", "number", 0.0, minimum=0, below=1)

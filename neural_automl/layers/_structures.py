@@ -97,7 +97,10 @@ def _cell(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
         raise b.error("a cell is built from its 'edges': sample them from the space first")
     states = [x]
     path = b.path
-    nodes = nodes_of(len(operations))
+    try:
+        nodes = nodes_of(len(operations))
+    except ValueError as error:
+        raise b.error(str(error)) from error
     edges = dict(zip(cell_edges(nodes), operations, strict=True))
     for target in range(1, nodes):
         incoming = []

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from neural_automl.exceptions import UnknownLayerError
+from neural_automl.exceptions import UnknownLayerError, excerpt
 from neural_automl.graph import GraphBuilder
 from neural_automl.parameters import Parameter, did_you_mean
 
@@ -72,9 +72,13 @@ def find_layer(name: str) -> tuple[LayerType, Mapping[str, Any]]:
     Raises:
         UnknownLayerError: There is none; the message names near ones.
     """
+    if not isinstance(name, str):
+        raise UnknownLayerError(f"a layer's type must be a string but got {excerpt(name)}")
     if name in LAYERS:
         return LAYERS[name], {}
     if name in ALIASES:
         target, preset = ALIASES[name]
         return LAYERS[target], preset
-    raise UnknownLayerError(f"unknown layer {name[:40]!r}{did_you_mean(name, [*LAYERS, *ALIASES])}")
+    raise UnknownLayerError(
+        f"unknown layer {excerpt(name)}{did_you_mean(name, [*LAYERS, *ALIASES])}"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.primitives import Shape, same_padding
+from neural_automl._formulas import Shape, same_padding
 
 if TYPE_CHECKING:
     from neural_automl.graph import GraphBuilder
@@ -22,6 +22,11 @@ _WANTED: Final = {1: "(length, channels)", 2: "(height, width, channels)"}
 
 
 def require_spatial(builder: GraphBuilder, x: int, dimensions: int) -> Shape:
+    """Return the sizes of an input's spatial dimensions.
+
+    Raises:
+        ShapeError: The input has more or fewer of them.
+    """
     return _rank(builder, x, dimensions + 1, _WANTED[dimensions])[:-1]
 
 
@@ -123,7 +128,7 @@ def batch_norm(builder: GraphBuilder, x: int, values: Values | None = None) -> i
     return builder.add(
         "BatchNorm",
         x,
-        momentum=v.get("momentum", 0.9),
-        epsilon=v.get("epsilon", 1e-5),
+        momentum=float(v.get("momentum", 0.9)),
+        epsilon=float(v.get("epsilon", 1e-5)),
         affine=v.get("affine", True),
     )

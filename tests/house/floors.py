@@ -14,6 +14,7 @@ PACKAGE = "neural_automl"
 FLOORS: dict[int, tuple[str, ...]] = {
     0: (
         "_forms",
+        "_formulas",
         "_imports",
         "_lowering",
         "_torch_forms",

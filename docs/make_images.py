@@ -1,0 +1,44 @@
+"""Make the pictures of the documentation with the program itself.
+
+    python docs/make_images.py
+
+writes docs/images/search.svg: what `neural-automl search examples/digits.neural --data digits
+--trials 20` shows at its end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from neural_automl import AutoMLEngine, load_data
+from neural_automl import _tables as tables
+from neural_automl.architecture_space import ArchitectureSpace
+
+ROOT = Path(__file__).parent.parent
+TRIALS = 20
+
+
+def main() -> None:
+    space = ArchitectureSpace.from_dsl(ROOT / "examples" / "digits.neural")
+    console = Console(record=True, width=92, force_terminal=True)
+    command = f"neural-automl search examples/digits.neural --data digits --trials {TRIALS}"
+    console.print(f"[green]$[/green] {command}", highlight=False)
+    with tempfile.TemporaryDirectory() as folder:
+        engine = AutoMLEngine(output_dir=folder, device="cpu")
+        shown = "sqlite:///results/study.db"
+        tables.print_intro(console, space, "digits", shown)
+        with tables.SearchProgress(console, TRIALS) as progress:
+            result = engine.search(
+                space, load_data("digits"), max_trials=TRIALS, callbacks=[progress]
+            )
+        tables.print_result(console, result, shown)
+    target = ROOT / "docs" / "images" / "search.svg"
+    target.parent.mkdir(exist_ok=True)
+    console.save_svg(str(target), title="neural-automl search")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,235 @@
+"""The tree written out: groups and fixed repetitions spliced, what copies share named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
+from typing import Any, Final
+
+from neural_automl.architecture_space._counts import largest_count
+from neural_automl.architecture_space._nodes import (
+    Cell,
+    Group,
+    Layer,
+    LayerChoice,
+    Maybe,
+    Node,
+    Repeat,
+)
+from neural_automl.architecture_space._tree import Located, body_paths, branch_paths
+from neural_automl.architecture_space._values import Open, operand_names, with_name
+from neural_automl.exceptions import SpaceError
+from neural_automl.layers import find_layer
+from neural_automl.values import Call, Expression
+
+_LAYERS: Final = 20_000
+_DEEPEST: Final = 64
+
+#: From the name that something bears, and its path, to the name that it shall bear.
+_Rule = Callable[[str | None, str], str | None]
+
+
+class _Mark(str):
+    """Stands for the name of what copies share until its path is known."""
+
+    __slots__ = ()
+
+
+def normalise(nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """Write groups and fixed repetitions out, and name what the copies of one share.
+
+    What is shared gets the path that it has in the first copy as its name.
+
+    Raises:
+        SpaceError: The network, written out with each repetition at its longest, has more than
+            20,000 layers, or 64 levels; or a shared repetition stands in one of open count that
+            is not shared.
+    """
+    given = tuple(nodes)
+    _check_extent(given)
+    marks = count()
+    written = _write_out(given, marks, repeated=False)
+    if next(marks) == 0:
+        return tuple(written)
+    names: dict[str, str] = {}
+
+    def unmark(name: str | None, path: str) -> str | None:
+        return names.setdefault(name, path) if isinstance(name, _Mark) else name
+
+    return tuple(_renamed(body_paths(written, "layers"), unmark))
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    if isinstance(node, LayerChoice):
+        return node.alternatives
+    return () if isinstance(node, Cell) else node.body
+
+
+def _check_extent(nodes: Sequence[Node]) -> None:
+    """Check size and depth without recursion; a node that stands in many places is seen once."""
+    extents: dict[int, tuple[int, int]] = {}
+    stack = [(node, False) for node in nodes]
+    while stack:
+        node, is_seen = stack.pop()
+        if id(node) in extents:
+            continue
+        parts = _parts(node)
+        if not is_seen:
+            stack.append((node, True))
+            stack.extend((part, False) for part in parts)
+            continue
+        below = [extents[id(part)] for part in parts]
+        size = sum(size for size, _ in below)
+        size = size * largest_count(node.count) if isinstance(node, Repeat) else size + 1
+        depth = 1 + max((deep for _, deep in below), default=0)
+        position = getattr(node, "position", None)
+        if depth > _DEEPEST:
+            raise SpaceError(
+                f"a network may be nested {_DEEPEST} deep but is deeper", position=position
+            )
+        _check_size(size, position)
+        extents[id(node)] = size, depth
+    _check_size(sum(extents[id(node)][0] for node in nodes), None)
+
+
+def _check_size(layers: int, position: tuple[int, int] | None) -> None:
+    if layers > _LAYERS:
+        raise SpaceError(
+            f"a network may have {_LAYERS} layers, written out, but can have {layers}",
+            position=position,
+        )
+
+
+def _write_out(nodes: Iterable[Node], marks: count[int], *, repeated: bool) -> list[Node]:
+    """Return nodes written out.
+
+    Args:
+        repeated: Whether a repetition of open count that is not shared stands above.
+    """
+
+    def write(below: Iterable[Node]) -> list[Node]:
+        return _write_out(below, marks, repeated=repeated)
+
+    result: list[Node] = []
+    for node in nodes:
+        if isinstance(node, Group):
+            result.extend(write(node.body))
+        elif isinstance(node, Repeat):
+            result.extend(_write_repeat(node, marks, repeated))
+        else:
+            result.append(_rebuild(node, lambda branch: write([branch]), write))
+    return result
+
+
+def _write_repeat(node: Repeat, marks: count[int], repeated: bool) -> list[Node]:
+    if node.shared and repeated:
+        raise SpaceError(
+            "a shared repetition can't stand in a repetition of open count that is not: "
+            "name its choices instead",
+            position=node.position,
+        )
+    copies = node.count if isinstance(node.count, int) else None
+    if copies is not None and not node.shared:
+        # Each copy anew: what is shared in a repetition inside is shared in one copy alone.
+        return [
+            layer
+            for _ in range(copies)
+            for layer in _write_out(node.body, marks, repeated=repeated)
+        ]
+    body = _write_out(node.body, marks, repeated=repeated or not node.shared)
+    if node.shared:
+        body = _renamed(
+            body_paths(body, ""), lambda name, path: name or _Mark(f"shared {next(marks)}")
+        )
+    if copies is not None:
+        return body * copies
+    return [Repeat(body, node.count, position=node.position)]
+
+
+def _renamed(layers: Iterable[Located], rule: _Rule) -> list[Node]:
+    return [_rename(node, path, rule) for node, path in layers]
+
+
+def _rename(node: Node, path: str, rule: _Rule) -> Node:
+    """Return a node in which every decision bears the name that a rule gives it."""
+    if isinstance(node, Cell):
+        name = rule(node.name, path)
+        return Cell(node.nodes, node.operations, name=name, position=node.position)
+    if isinstance(node, Repeat):
+        body = _renamed(body_paths(node.body, f"{path}[0]"), rule)
+        repeats = _rename_value(node.count, f"{path}.repeat", rule)
+        return Repeat(body, repeats, position=node.position)
+    if isinstance(node, LayerChoice):
+        branches = [
+            _renamed(branch_paths(branch, f"{path}[{k}]"), rule)
+            for k, branch in enumerate(node.alternatives)
+        ]
+        name = rule(node.name, f"{path}.choice")
+        return LayerChoice(branches, name=name, labels=node.labels, position=node.position)
+    if isinstance(node, Maybe):
+        body = _renamed(body_paths(node.body, path), rule)
+        return Maybe(body, name=rule(node.name, f"{path}.maybe"), position=node.position)
+    if isinstance(node, Group):
+        return Group(tuple(_renamed(body_paths(node.body, path), rule)))
+    return _rename_layer(node, path, rule)
+
+
+def _rename_layer(node: Layer, path: str, rule: _Rule) -> Layer:
+    params = {
+        key: _rename_value(value, f"{path}.{node.type}.{key}", rule)
+        for key, value in node.params.items()
+    }
+    if _has_branches(node):
+        body: list[Any] = [
+            _renamed(branch_paths(branch, f"{path}[{k}]"), rule)
+            for k, branch in enumerate(node.body)
+        ]
+    else:
+        body = _renamed(body_paths(node.body, path), rule)
+    return Layer(node.type, body=body, position=node.position, **params)
+
+
+def _rename_value(value: Any, name: str, rule: _Rule) -> Any:
+    if isinstance(value, Open):
+        own = rule(value.name, name)
+        return value if own is None else with_name(value, own)
+    if isinstance(value, Expression):
+        names = iter(operand_names(value, name, _lasting_name))
+        return value.substitute(
+            lambda leaf: _rename_value(leaf, next(names), rule) if isinstance(leaf, Open) else leaf
+        )
+    if isinstance(value, tuple):
+        return tuple(_rename_value(part, f"{name}[{k}]", rule) for k, part in enumerate(value))
+    if isinstance(value, Call):
+        params = {key: _rename_value(v, f"{name}.{key}", rule) for key, v in value.params.items()}
+        return Call(value.type, params)
+    return value
+
+
+def _lasting_name(operand: Open) -> str | None:
+    return None if isinstance(operand.name, _Mark) else operand.name
+
+
+def _has_branches(node: Layer) -> bool:
+    return find_layer(node.type)[0].blocks == "branches"
+
+
+def _rebuild(
+    node: Node,
+    branch: Callable[[Node], list[Node]],
+    body: Callable[[Iterable[Node]], list[Node]],
+) -> Node:
+    """Return a node with what stands below it rewritten, each branch for itself."""
+    if isinstance(node, LayerChoice):
+        return LayerChoice(
+            [branch(node) for node in node.alternatives],
+            name=node.name,
+            labels=node.labels,
+            position=node.position,
+        )
+    if isinstance(node, Maybe):
+        return Maybe(body(node.body), name=node.name, position=node.position)
+    if isinstance(node, Layer) and node.body:
+        below = [branch(node) for node in node.body] if _has_branches(node) else body(node.body)
+        return Layer(node.type, body=below, position=node.position, **node.params)
+    return node

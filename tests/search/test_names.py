@@ -1,0 +1,181 @@
+"""Names for samplers and pruners."""
+
+from __future__ import annotations
+
+import optuna
+import pytest
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+
+from neural_automl.architecture_space import ArchitectureSpace, Layer, LogRange
+from neural_automl.early_stopping import PRUNER_NAMES, create_pruner, may_stop_at
+from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler
+from tests.search.fakes import small_space
+
+SAMPLERS: dict[str, type[BaseSampler]] = {
+    "grid": optuna.samplers.BruteForceSampler,
+    "random": optuna.samplers.RandomSampler,
+    "bayesian": optuna.samplers.GPSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "evolutionary": optuna.samplers.NSGAIISampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+}
+PRUNERS: dict[str, type[BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "asha": optuna.pruners.SuccessiveHalvingPruner,
+    "threshold": optuna.pruners.ThresholdPruner,
+    "patient": optuna.pruners.PatientPruner,
+}
+PRUNER_OPTIONS: dict[str, dict[str, object]] = {"threshold": {"lower": 0.1}, "patient": {"patience": 3}}
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_sampler_of_a_name(name: str) -> None:
+    sampler = create_sampler(name, space=small_space(), seed=3)
+
+    assert type(sampler) is SAMPLERS[name]
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_sampler_searches_a_conditional_space(name: str) -> None:
+    space = small_space()
+    study = optuna.create_study(sampler=create_sampler(name, space=space, seed=0))
+
+    study.optimize(lambda trial: float(space.suggest(trial).cost.params), n_trials=15)
+
+    assert len(study.trials) == (8 if name == "grid" else 15)
+
+
+def test_grid_visits_each_configuration_once() -> None:
+    space = small_space()
+    study = optuna.create_study(sampler=create_sampler("grid", space=space, seed=0))
+
+    study.optimize(lambda trial: float(space.suggest(trial).cost.params))
+
+    assert len({tuple(trial.params.items()) for trial in study.trials}) == 8
+
+
+def test_a_sampler_is_returned_as_it_is() -> None:
+    sampler = optuna.samplers.RandomSampler()
+
+    assert create_sampler(sampler) is sampler
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("tpo", {}, ValueError, "did you mean tpe"),
+        ("genetic", {}, ValueError, "grid, random, bayesian, tpe, evolutionary, nsga2"),
+        ("tpe", {"populaton_size": 3}, TypeError, "tpe has no option 'populaton_size'"),
+        ("nsga2", {"populaton_size": 3}, TypeError, "did you mean population_size"),
+        ("tpe", {"acquisition_function": "ei"}, TypeError, "no option 'acquisition_function'"),
+        ("bayesian", {"acquisition_function": "pi"}, ValueError, "must be 'ei'"),
+        ("nsga2", {"population_size": 1}, ValueError, "population_size"),
+        (7, {}, ValueError, "but got 7"),
+    ],
+    ids=str,
+)
+def test_wrong_sampler(
+    name: str, options: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        create_sampler(name, **options)
+
+
+def test_a_made_sampler_takes_no_options() -> None:
+    with pytest.raises(TypeError, match="takes no seed and no options"):
+        create_sampler(optuna.samplers.RandomSampler(), seed=1)
+
+
+def test_grid_refuses_a_space_without_end() -> None:
+    space = ArchitectureSpace(
+        (4,),
+        [Layer("Dense", 2)],
+        {"optimizer": {"type": "Adam", "params": {"learning_rate": LogRange(1e-4, 1e-2)}}},
+    )
+
+    with pytest.raises(ValueError, match="give every range of floats a step"):
+        create_sampler("grid", space=space)
+
+
+@pytest.mark.parametrize("name", PRUNER_NAMES)
+def test_pruner_of_a_name(name: str) -> None:
+    pruner = create_pruner(name, max_epochs=27, **PRUNER_OPTIONS.get(name, {}))
+
+    assert type(pruner) is PRUNERS[name]
+
+
+def test_a_pruner_is_returned_as_it_is() -> None:
+    pruner = optuna.pruners.NopPruner()
+
+    assert create_pruner(pruner, max_epochs=5) is pruner
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("assha", {}, ValueError, "did you mean asha"),
+        ("asha", {}, ValueError, "asha needs `max_epochs`, or `min_resource`"),
+        ("hyperband", {}, ValueError, "hyperband needs `max_epochs`, or `max_resource`"),
+        ("asha", {"max_epochs": 0}, ValueError, "`max_epochs` must be at least 1 but got 0"),
+        ("asha", {"max_epochs": 9, "reduction": 3}, TypeError, "asha has no option 'reduction'"),
+        ("patient", {}, TypeError, "patient needs `patience`"),
+        ("none", {"patience": 3}, TypeError, "none has no option 'patience'"),
+        ("median", {"n_warmup_steps": -1}, ValueError, "negative|-1"),
+    ],
+    ids=str,
+)
+def test_wrong_pruner(
+    name: str, options: dict[str, object], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        create_pruner(name, **options)  # type: ignore[arg-type]
+
+
+def test_patient_wraps_a_pruner_by_name() -> None:
+    pruner = create_pruner("patient", patience=2, wrapped_pruner="asha", max_epochs=27)
+
+    assert isinstance(pruner, optuna.pruners.PatientPruner)
+
+
+@pytest.mark.parametrize(
+    ("max_epochs", "rungs"),
+    [(27, {3, 9, 27}), (20, {2, 6, 18}), (5, {1, 3}), (1, {1})],
+    ids=str,
+)
+def test_asha_is_asked_at_its_rungs_alone(max_epochs: int, rungs: set[int]) -> None:
+    pruner = create_pruner("asha", max_epochs=max_epochs)
+
+    assert {step for step in range(1, max_epochs + 1) if may_stop_at(pruner, step)} == rungs
+
+
+def test_asking_at_the_rungs_alone_decides_as_asking_always() -> None:
+    def run(ask_always: bool) -> list[tuple[str, int]]:
+        pruner = create_pruner("asha", max_epochs=27)
+        study = optuna.create_study(direction="maximize", pruner=pruner)
+        for number in range(40):
+            trial = study.ask()
+            state = optuna.trial.TrialState.COMPLETE
+            for step in range(1, 28):
+                trial.report((number * 7919 % 101) + step * (number % 3), step)
+                if (ask_always or may_stop_at(pruner, step)) and trial.should_prune():
+                    state = optuna.trial.TrialState.PRUNED
+                    break
+            value = 1.0 if state == optuna.trial.TrialState.COMPLETE else None
+            study.tell(trial, value, state=state)
+        return [(trial.state.name, trial.last_step or 0) for trial in study.trials]
+
+    assert run(ask_always=False) == run(ask_always=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("none", False), ("median", True), ("hyperband", True)],
+    ids=str,
+)
+def test_other_pruners_are_asked_at_each_step_or_never(name: str, asked: bool) -> None:
+    pruner = create_pruner(name, max_epochs=9)
+
+    assert {may_stop_at(pruner, step) for step in range(1, 10)} == {asked}

@@ -1,0 +1,368 @@
+"""The command line: what a user types and sees."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neural_automl.cli import main
+
+SMALL = """\
+network Small {
+  input: (8, 8, 1)
+  layers:
+    Flatten()
+    Dense(choice(8, 16, 32), "relu")
+    Dense(10)
+  train { epochs: 2 }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def cli(*arguments: str, cwd: Path) -> Ran:
+    """Run a command in this process: as a user would, but without a new interpreter."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(stdout),
+        contextlib.redirect_stderr(stderr),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("COLUMNS", "160")
+        try:
+            main(arguments)
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+    return Ran(code, stdout.getvalue(), stderr.getvalue())
+
+
+def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "neural_automl", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "160"},
+    )
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("searched")
+    (folder / "small.neural").write_text(SMALL)
+    ran = process("search", "small.neural", "--data", "digits", "--trials", "4", cwd=folder)
+    assert ran.returncode == 0, ran.stderr
+    (folder / "output.txt").write_text(ran.stdout)
+    return folder
+
+
+def write(folder: Path, text: str, name: str = "space.neural") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+# --- what works -------------------------------------------------------------------------------
+
+
+def test_search_ends_with_the_best_and_the_study(searched: Path) -> None:
+    output = (searched / "output.txt").read_text()
+
+    assert "Best trials of Small" in output
+    assert "4 trained" in output
+    assert "on test data that the search never saw: test_accuracy" in output
+    assert "sqlite:///results/study.db" in output.splitlines()[-1]
+    assert (searched / "results" / "study.db").is_file()
+
+
+def test_the_same_command_goes_on(searched: Path) -> None:
+    ran = cli(
+        "search", "small.neural", "--data", "digits", "--trials", "5", "--resume", cwd=searched
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "5 trained" in ran.stdout
+
+
+def test_status(searched: Path) -> None:
+    shown = cli("status", "--storage", "sqlite:///results/study.db", cwd=searched)
+    told = cli("status", "--storage", "results/study.db", "--json", cwd=searched)
+
+    assert "Best trials of Small" in shown.stdout
+    summary = json.loads(told.stdout)
+    assert summary["name"] == "Small"
+    assert summary["trained"] >= 4
+    assert summary["infeasible"] == 0
+
+
+def test_export_runs_without_this_package(searched: Path) -> None:
+    ran = cli("export", "--storage", "results/study.db", "-o", "winner", cwd=searched)
+    assert ran.returncode == 0, ran.stderr
+    files = sorted(path.name for path in (searched / "winner").iterdir())
+    script = (
+        "import sys, torch\n"
+        "from safetensors.torch import load_file\n"
+        "from model import Small\n"
+        "model = Small()\n"
+        "model.load_state_dict(load_file('weights.safetensors'))\n"
+        "print(tuple(model(torch.zeros(2, 1, 8, 8)).shape), 'neural_automl' in sys.modules)\n"
+    )
+
+    alone = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=searched / "winner",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert files == ["architecture.json", "model.py", "network.neural", "weights.safetensors"]
+    assert alone.stdout.strip() == "(2, 10) False", alone.stderr
+
+
+def test_describe(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+
+    shown = cli("describe", "space.neural", cwd=tmp_path)
+    told = cli("describe", "space.neural", "--json", cwd=tmp_path)
+
+    assert "layers[1].Dense.units" in shown.stdout
+    assert "choice(8, 16, 32)" in shown.stdout
+    assert "3 configurations" in shown.stdout
+    summary = json.loads(told.stdout)
+    assert summary["size"] == 3
+    assert summary["feasible"] == 1.0
+    assert summary["costs"]["params"] == [610, 1210, 2410]
+
+
+def test_validate(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+
+    ran = cli("validate", "space.neural", cwd=tmp_path)
+
+    assert ran.returncode == 0
+    assert ran.stdout == "space.neural: valid, 3 configurations\n"
+
+
+@pytest.mark.parametrize(
+    "command", ["", "search", "describe", "validate", "status", "export"], ids=lambda c: c or "top"
+)
+def test_help_teaches(command: str, tmp_path: Path) -> None:
+    ran = process(*command.split(), "--help", cwd=tmp_path)
+
+    assert ran.returncode == 0
+    assert "Usage" in ran.stdout
+    assert len(ran.stdout.splitlines()) > 8
+
+
+def test_npz_data(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    generator = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "data.npz",
+        x=generator.random((120, 8, 8, 1), dtype=np.float32),
+        y=np.arange(120) % 10,
+    )
+
+    ran = cli("search", "space.neural", "--data", "data.npz", "--trials", "2", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "2 trained" in ran.stdout
+
+
+# --- what a user does wrong ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "No such file"),
+        (SMALL.replace("Dense(10)", "Dense(10"), "space.neural:7:"),
+        (SMALL.replace("Flatten()", "Flaten()"), "Flatten"),
+        (SMALL.replace("Flatten()", "Flatten() Conv2D(3, 3)"), "space.neural:4:15: "),
+        (SMALL.replace("  train", "  constraints { params <= 10 }\n  train"), "params <= 10"),
+        (SMALL.replace("(8, 8, 1)", "(8, 9, 1)"), "(8, 8, 1)"),
+        (SMALL.replace("Dense(10)", "Dense(3)"), "label 9"),
+    ],
+    ids=["missing", "syntax", "unknown layer", "shape", "constraint", "data shape", "classes"],
+)
+def test_search_says_what_is_wrong(tmp_path: Path, text: str | None, message: str) -> None:
+    if text is not None:
+        write(tmp_path, text)
+
+    ran = cli("search", "space.neural", "--data", "digits", cwd=tmp_path)
+
+    assert ran.returncode == 2
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "results" / "study.db").exists()
+
+
+def test_a_syntax_error_has_a_caret(tmp_path: Path) -> None:
+    write(tmp_path, SMALL.replace('"relu")', '"relu" 3)'))
+
+    ran = cli("validate", "space.neural", cwd=tmp_path)
+
+    lines = ran.stderr.splitlines()
+    assert ran.returncode == 2
+    assert lines[0].startswith("space.neural:5:37: ")
+    assert lines[2].index("^") == lines[1].index("3)")
+
+
+def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
+    # The memory's least is not proven beforehand: sampling says it.
+    write(tmp_path, SMALL.replace("  train", "  constraints { peak_memory <= 8 }\n  train"))
+
+    ran = cli("search", "space.neural", "--data", "digits", cwd=tmp_path)
+
+    assert ran.returncode == 2
+    assert "none of 1000 sampled architectures met the constraints (peak_memory <= 8)" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "digit"], "digits"),
+        (["--data", "nothing.npz"], "nothing.npz"),
+        (["--data", "digits", "--strategy", "tpee"], "did you mean tpe"),
+        (["--data", "digits", "--early-stopping", "ahsa"], "did you mean asha"),
+        (["--data", "digits", "--trials", "0"], "--trials"),
+        (["--data", "digits", "--resume"], "there is no database results/study.db"),
+        (["--data", "digits", "--storage", "mysqll://x"], "mysqll"),
+        (["--data", "digits", "--device", "cuda:9"], "cuda:9"),
+        (["--data", "digits", "--metric", "val_f2"], "f2"),
+        ([], "--data"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> None:
+    write(tmp_path, SMALL)
+
+    ran = cli("search", "space.neural", *arguments, cwd=tmp_path)
+
+    assert ran.returncode == 2, ran.stdout
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["status", "--storage", "sqlite:///none.db"], "there is no database none.db"),
+        (["status", "--storage", "results/study.db", "--study", "Big"], "holds: Small"),
+        (["export", "--storage", "none.db", "-o", "out"], "there is no database none.db"),
+        (["export", "--storage", "results/study.db", "-o", "out", "--trial", "99"], "no trial 99"),
+        (["export", "--storage", "results/study.db", "-o", "results"], "is there already"),
+        (
+            ["export", "--storage", "results/study.db", "-o", "out", "--format", "tf"],
+            "format must be one of pytorch, dsl, json",
+        ),
+        (["describe", "none.neural"], "none.neural"),
+        (["validate", "none.neural"], "none.neural: No such file"),
+        (["status", "--storage", "small.neural"], "file is not a database"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_calls(searched: Path, command: list[str], message: str) -> None:
+    ran = cli(*command, cwd=searched)
+
+    assert ran.returncode == 2, ran.stdout
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (searched / "none.db").exists()
+    assert not (searched / "out").exists()
+
+
+def test_another_space_in_the_same_study(searched: Path) -> None:
+    write(searched, SMALL.replace("32", "64"), "other.neural")
+
+    ran = cli("search", "other.neural", "--data", "digits", cwd=searched)
+
+    assert ran.returncode == 2
+    assert "searches another space; use another study name" in ran.stderr
+
+
+def test_a_locked_database(searched: Path, tmp_path: Path) -> None:
+    database = tmp_path / "locked.db"
+    write(tmp_path, SMALL)
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection = sqlite3.connect(database, isolation_level=None)
+    connection.execute("BEGIN EXCLUSIVE")
+
+    ran = cli(
+        "search",
+        "space.neural",
+        "--data",
+        "digits",
+        "--storage",
+        "sqlite:///locked.db?timeout=0.5",
+        cwd=tmp_path,
+    )
+    connection.close()
+
+    assert ran.returncode == 2
+    assert "can't be used: database is locked" in ran.stderr
+
+
+def test_ctrl_c_keeps_everything(tmp_path: Path) -> None:
+    write(tmp_path, SMALL.replace("epochs: 2", "epochs: 400"))
+    command = [
+        *(sys.executable, "-m", "neural_automl", "search", "space.neural", "--data", "digits"),
+        *("--early-stopping", "none"),
+    ]
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 120
+    database = tmp_path / "results" / "study.db"
+    while time.monotonic() < deadline and running.poll() is None and not _reports(database):
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = running.communicate(timeout=60)
+    status = cli("status", "--storage", "results/study.db", "--json", cwd=tmp_path)
+
+    assert running.returncode == 0, stderr
+    assert "Interrupted; the same command goes on." in stdout
+    assert "Traceback" not in stderr
+    assert json.loads(status.stdout)["trials"] == {"fail": 1}
+
+
+def _reports(database: Path) -> bool:
+    """Return whether a training has reported its first epoch."""
+    if not database.exists():
+        return False
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        try:
+            rows = connection.execute("SELECT count(*) FROM trial_intermediate_values").fetchone()
+        except sqlite3.OperationalError:
+            return False
+    return bool(rows[0])
