@@ -15,14 +15,19 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import optuna
 
-from neural_automl.architecture import Architecture
-from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, Range, Repeat
-from neural_automl.evaluation import EvaluationContext
+from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, Repeat
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.studies import open_study
+
+if TYPE_CHECKING:
+    from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import EvaluationContext
+
+Objective = Callable[[optuna.Trial], float | tuple[float, ...]]
 
 REPORTS = 10
 CHOICES = 25
@@ -78,7 +83,7 @@ def bare(template: optuna.trial.FrozenTrial) -> Callable[[optuna.Trial], float]:
     return objective
 
 
-def seconds(run: optuna.Study, objective: Callable[[optuna.Trial], float], trials: int) -> float:
+def seconds(run: optuna.Study, objective: Objective, trials: int) -> float:
     start = time.perf_counter()
     run.optimize(objective, n_trials=trials)
     return time.perf_counter() - start
@@ -90,9 +95,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7)
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    ours = ArchitectureObjective(
-        space(), SleeplessEvaluator(), epochs=REPORTS, artifact_store=None
-    )
+    ours = ArchitectureObjective(space(), SleeplessEvaluator(), epochs=REPORTS, artifact_store=None)
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         first = study(folder, "template")

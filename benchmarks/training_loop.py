@@ -13,8 +13,7 @@ import argparse
 import gc
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -25,6 +24,9 @@ from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.data import DataSplits, load_data
 from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
 from neural_automl.values import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH_SIZE = 32
 VALIDATION_BATCH = 256

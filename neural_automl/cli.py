@@ -154,7 +154,8 @@ def search(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a study that must be there; without it, one that is there goes on too.",
+            help="Go on with a study, which must be there; without it, one that is there goes on "
+            "too.",
         ),
     ] = False,
 ) -> None:

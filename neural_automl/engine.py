@@ -448,4 +448,3 @@ def _run(
     if budget.error is not None:
         raise budget.error
     return budget.reason or ("timeout" if timeout is not None else "space exhausted")
-

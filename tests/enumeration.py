@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from neural_automl.architecture import Architecture
-from neural_automl.architecture_space import ArchitectureSpace
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from neural_automl.architecture import Architecture
+    from neural_automl.architecture_space import ArchitectureSpace
 
 
 class TooManyError(Exception):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
-from neural_automl.architecture import Architecture
 from neural_automl.architecture_space import (
     ArchitectureSpace,
     Cell,
@@ -22,6 +21,11 @@ from neural_automl.architecture_space import (
 )
 from neural_automl.layers import ACTIVATIONS
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from neural_automl.architecture import Architecture
+
 ACTIVATION = Choice(None, "relu", "gelu", "softmax", "exponential")
 KERNEL = Choice(1, 2, 3, (3, 2), (1, 4))
 STRIDES = Choice(1, 2, (2, 1), 3)
@@ -36,7 +40,11 @@ def many(full: int) -> int:
 
 
 def _images() -> list[object]:
-    conv = {"activation": ACTIVATION, "padding": PADDING, "use_bias": Choice(True, False)}
+    conv: dict[str, Any] = {
+        "activation": ACTIVATION,
+        "padding": PADDING,
+        "use_bias": Choice(True, False),
+    }
     return [
         Layer("Conv2D", FILTERS, KERNEL, strides=STRIDES, **conv),
         Layer("Conv2D", FILTERS, KERNEL, strides=STRIDES, padding=PIXELS),
@@ -97,7 +105,7 @@ def image_space() -> ArchitectureSpace:
 
 def sequence_space() -> ArchitectureSpace:
     """Return a space over (13, 4) sequences with every layer for them, in any order."""
-    conv = {"activation": ACTIVATION, "padding": PADDING}
+    conv: dict[str, Any] = {"activation": ACTIVATION, "padding": PADDING}
     layers = [
         Layer("Conv1D", FILTERS, Choice(1, 2, 3, 4), strides=Choice(1, 2, 3), **conv),
         Layer("Conv1D", 6, 3, dilation_rate=Choice(1, 2), padding="same"),

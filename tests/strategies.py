@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from neural_automl.architecture import Architecture
 from neural_automl.architecture_space import (
     ArchitectureSpace,
     Call,
@@ -26,6 +25,9 @@ from neural_automl.architecture_space import (
     Residual,
 )
 from neural_automl.hyperparameters import LOSSES
+
+if TYPE_CHECKING:
+    from neural_automl.architecture import Architecture
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Node = Any

@@ -12,12 +12,15 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from neural_automl.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SMALL = """\
 network Small {

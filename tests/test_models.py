@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator
 from itertools import islice
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from neural_automl.architecture import Architecture, LayerConfig
-from neural_automl.primitives import Shape
 from tests.spaces import SPACES, feasible, many
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from neural_automl.primitives import Shape
 
 
 def torch_shape(shape: Shape) -> Shape:
@@ -31,7 +35,7 @@ def architectures() -> Iterator[tuple[str, Architecture]]:
 CASES = dict(architectures())
 
 
-@pytest.fixture(params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(params=list(CASES.values()), ids=list(CASES))
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     case: Architecture = request.param
     return case

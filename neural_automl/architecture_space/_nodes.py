@@ -271,7 +271,7 @@ class Cell:
 Node = Layer | Group | LayerChoice | Maybe | Repeat | Cell
 
 
-def Residual(body: LayersLike, *, projection: str = "conv") -> Layer:  # noqa: N802 - a node
+def Residual(body: LayersLike, *, projection: str | Choice = "conv") -> Layer:  # noqa: N802 - a node
     """Return a residual connection: the body's output added to its input.
 
     Args:

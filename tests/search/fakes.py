@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from neural_automl.architecture import Architecture
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, Maybe
-from neural_automl.evaluation import EvaluationContext
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import EvaluationContext
 
 WIDTHS = (4, 8, 16, 32)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl.architecture import Architecture
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.data import load_data
 from neural_automl.engine import AutoMLEngine
-from neural_automl.evaluation import EvaluationContext
 from neural_automl.exceptions import (
     DataError,
     NoFeasibleArchitectureError,
@@ -22,6 +19,12 @@ from neural_automl.exceptions import (
 )
 from neural_automl.registry import is_trained
 from tests.search.fakes import CurveEvaluator, small_space, width_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import EvaluationContext
 
 
 def engine_in(folder: Path, **options: Any) -> AutoMLEngine:
@@ -209,9 +212,7 @@ def test_data_that_does_not_fit(
 
 
 def test_load_checkpoint_by_folder_and_by_url(tmp_path: Path) -> None:
-    searched = engine_in(tmp_path).search(
-        small_space(), evaluator=CurveEvaluator(), max_trials=3
-    )
+    searched = engine_in(tmp_path).search(small_space(), evaluator=CurveEvaluator(), max_trials=3)
 
     for source in (tmp_path, f"sqlite:///{tmp_path}/study.db", tmp_path / "study.db"):
         engine = AutoMLEngine()
@@ -233,9 +234,7 @@ def test_a_loaded_search_goes_on(tmp_path: Path) -> None:
 
 def test_summary(tmp_path: Path) -> None:
     engine = AutoMLEngine(output_dir=tmp_path, search_strategy="random", early_stopping="asha")
-    engine.search(
-        small_space(), evaluator=CurveEvaluator(), max_trials=10, max_epochs_per_trial=9
-    )
+    engine.search(small_space(), evaluator=CurveEvaluator(), max_trials=10, max_epochs_per_trial=9)
 
     summary = engine.get_search_summary()
 

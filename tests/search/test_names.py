@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import optuna
 import pytest
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 
 from neural_automl.architecture_space import ArchitectureSpace, Layer, LogRange
 from neural_automl.early_stopping import PRUNER_NAMES, create_pruner, may_stop_at
 from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler
 from tests.search.fakes import small_space
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
 
 SAMPLERS: dict[str, type[BaseSampler]] = {
     "grid": optuna.samplers.BruteForceSampler,
@@ -28,7 +32,10 @@ PRUNERS: dict[str, type[BasePruner]] = {
     "threshold": optuna.pruners.ThresholdPruner,
     "patient": optuna.pruners.PatientPruner,
 }
-PRUNER_OPTIONS: dict[str, dict[str, object]] = {"threshold": {"lower": 0.1}, "patient": {"patience": 3}}
+PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
+    "threshold": {"lower": 0.1},
+    "patient": {"patience": 3},
+}
 
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
@@ -78,7 +85,7 @@ def test_a_sampler_is_returned_as_it_is() -> None:
     ids=str,
 )
 def test_wrong_sampler(
-    name: str, options: dict[str, object], error: type[Exception], message: str
+    name: str, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
         create_sampler(name, **options)
@@ -128,10 +135,10 @@ def test_a_pruner_is_returned_as_it_is() -> None:
     ids=str,
 )
 def test_wrong_pruner(
-    name: str, options: dict[str, object], error: type[Exception], message: str
+    name: str, options: dict[str, Any], error: type[Exception], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        create_pruner(name, **options)  # type: ignore[arg-type]
+        create_pruner(name, **options)
 
 
 def test_patient_wraps_a_pruner_by_name() -> None:

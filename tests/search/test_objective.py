@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import pickle
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
 from optuna.artifacts import get_all_artifact_meta
 from optuna.trial import FixedTrial, TrialState
 
-from neural_automl.architecture import Architecture
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.artifacts import load_artifact, load_weights
 from neural_automl.data import load_data
@@ -23,6 +20,12 @@ from neural_automl.exceptions import DivergenceError, OutOfMemoryError, StudyErr
 from neural_automl.objective import ArchitectureObjective, trial_seed
 from neural_automl.studies import artifact_store_of, open_study
 from tests.search.fakes import CurveEvaluator, small_space, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from neural_automl.architecture import Architecture
 
 
 def objective_over(
@@ -284,9 +287,7 @@ def test_several_objectives() -> None:
     ],
     ids=str,
 )
-def test_wrong_options(
-    options: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_wrong_options(options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         objective_over(**options)
 
@@ -301,7 +302,7 @@ def test_wrong_number_of_objectives() -> None:
 def test_a_metric_that_the_evaluator_does_not_give() -> None:
     study = optuna.create_study(direction="maximize")
 
-    with pytest.raises(ValueError, match="no metric 'val_f1'; it gave val_accuracy"):
+    with pytest.raises(ValueError, match=r"no metric 'val_f1'; it gave val_accuracy"):
         study.optimize(objective_over(metrics="val_f1"), n_trials=1)
 
 
