@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from neural_automl.cost import training_bytes
 from neural_automl.hyperparameters import TRAINING
 from neural_automl.parameters import check_parameters
 
@@ -13,19 +14,11 @@ if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
 
 _ATTRIBUTE: Final = "out_of_memory"
-_BYTES: Final = 4
-# Weights, gradients and two moments of the optimizer.
-_COPIES: Final = 4
 
 
-def training_bytes(architecture: Architecture) -> int:
-    """Return a number that grows with the memory of a training: all activations of a batch.
-
-    It orders architectures; it does not say what a device really takes.
-    """
-    batch = check_parameters("training", TRAINING, architecture.training)["batch_size"]
-    stored = sum(node.facts.stored for node in architecture.graph.built_nodes())
-    return int(_BYTES * (batch * stored + _COPIES * architecture.cost.params))
+def _size(architecture: Architecture) -> int:
+    settings = check_parameters("training", TRAINING, architecture.training)
+    return training_bytes(architecture.graph, settings["batch_size"])
 
 
 class MemoryLimits:
@@ -44,11 +37,11 @@ class MemoryLimits:
         smallest = self._smallest.get(device)
         if smallest is None:
             return 0.0
-        return float(max(0, training_bytes(architecture) - smallest + 1))
+        return float(max(0, _size(architecture) - smallest + 1))
 
     def remember(self, study: optuna.Study, architecture: Architecture, device: str) -> None:
         """Note that an architecture found no memory."""
         self.read(study)
-        amount = training_bytes(architecture)
+        amount = _size(architecture)
         self._smallest[device] = min(amount, self._smallest.get(device, amount))
         study.set_user_attr(_ATTRIBUTE, dict(self._smallest))

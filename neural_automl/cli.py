@@ -121,7 +121,7 @@ def search(
     ] = "tpe",
     early_stopping: Annotated[
         str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(PRUNER_NAMES)}.")
-    ] = "asha",
+    ] = "median",
     metric: Annotated[
         str | None,
         typer.Option(

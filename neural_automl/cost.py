@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from neural_automl.graph import Graph
 
 _BYTES: Final = 4  # float32
+_COPIES: Final = 4  # weights, gradients and two moments of the optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,22 @@ def measure(graph: Graph) -> Cost:
         peak_memory_bytes=_BYTES * _peak_elements(graph),
         depth=_depth(graph),
     )
+
+
+def training_bytes(graph: Graph, batch_size: int) -> int:
+    """Return about what a training keeps in memory: weights, their copies, all activations.
+
+    It orders networks by size and tells the hopeless; a device takes somewhat more.
+
+    Args:
+        batch_size: Samples in one step.
+
+    Returns:
+        Bytes: float32 weights, gradients and two moments, and every stored activation of a batch.
+    """
+    stored = sum(node.facts.stored for node in graph.built_nodes())
+    params = sum(node.facts.params for node in graph.built_nodes())
+    return _BYTES * (batch_size * stored + _COPIES * params)
 
 
 def _depth(graph: Graph) -> int:

@@ -157,7 +157,7 @@ class AutoMLEngine:
         self,
         *,
         search_strategy: str | BaseSampler = "tpe",
-        early_stopping: str | BasePruner = "asha",
+        early_stopping: str | BasePruner = "median",
         executor_type: str = "sequential",
         backend: Backend = "pytorch",
         device: str = "auto",
@@ -277,7 +277,7 @@ class AutoMLEngine:
             backend=self.backend,
             device=self.device,
         )
-        evaluator.check_device()
+        evaluator.choose_device()
         return evaluator
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:

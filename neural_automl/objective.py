@@ -194,8 +194,8 @@ class ArchitectureObjective:
         return architecture
 
     def _device_name(self) -> str:
-        device = self.device if self.device != "auto" else getattr(self.evaluator, "device", "auto")
-        return str(device)
+        choose = getattr(self.evaluator, "choose_device", None)
+        return str(choose()) if self.device == "auto" and choose is not None else self.device
 
     # --- training -----------------------------------------------------------------------------
 

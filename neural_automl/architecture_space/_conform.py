@@ -13,9 +13,8 @@ from neural_automl.architecture_space._values import (
     Range,
     is_numeric,
     open_values,
-    value_text,
 )
-from neural_automl.exceptions import SpaceError, excerpt
+from neural_automl.exceptions import SpaceError, UnknownLayerError, excerpt
 from neural_automl.layers import find_layer
 from neural_automl.parameters import Parameter, as_integer, did_you_mean, find_parameter
 from neural_automl.values import Expression, frozen, to_plain, uses_channels
@@ -72,12 +71,10 @@ def _conform_range(parameter: Parameter, value: Range) -> Range:
 
 def _conform_expression(parameter: Parameter, value: Expression) -> Any:
     if parameter.kind not in (*_WHOLE_KINDS, "number", "schedule"):
-        raise TypeError(
-            f"'{parameter.name}' takes no arithmetic but got {excerpt(value.text(value_text))}"
-        )
+        raise TypeError(f"'{parameter.name}' takes no arithmetic but got {excerpt(value)}")
     for operand in open_values(value):
         if not is_numeric(operand):
-            raise TypeError(f"arithmetic is over numbers but got {excerpt(value_text(operand))}")
+            raise TypeError(f"arithmetic is over numbers but got {excerpt(operand)}")
     return value if is_deferred(value) else parameter.check(value.replace(lambda leaf: leaf))
 
 
@@ -101,9 +98,13 @@ def layer_parameters(
         params: Parameters by name.
 
     Raises:
+        UnknownLayerError: No layer has that name.
         SpaceError: A parameter is unknown, missing, given twice, of another kind or out of bounds.
     """
-    row, preset = find_layer(type)
+    try:
+        row, preset = find_layer(type)
+    except UnknownLayerError as error:
+        raise UnknownLayerError(error.message, position=position) from error
     if len(values) > len(row.parameters):
         raise SpaceError(
             f"{type} takes at most {len(row.parameters)} values but got {len(values)}",

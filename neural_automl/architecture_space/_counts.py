@@ -11,7 +11,6 @@ from neural_automl.architecture_space._values import (
     Range,
     open_values,
     operand_names,
-    value_text,
 )
 from neural_automl.exceptions import SpaceError, excerpt
 from neural_automl.values import Expression
@@ -119,11 +118,11 @@ def count_options(count: Any, name: str = "") -> list[tuple[Ties, int]]:
     except TooManyOptionsError:
         raise SpaceError(
             f"a repetition must be open over {_MOST} numbers at most, integers from 0, but got "
-            f"{excerpt(value_text(count))}"
+            f"{excerpt(count)}"
         ) from None
     except ValueError as error:
         raise SpaceError(
-            f"a repetition must be 0 to {_MOST} times but is {excerpt(value_text(count))}: {error}"
+            f"a repetition must be 0 to {_MOST} times but is {excerpt(count)}: {error}"
         ) from error
     for _, number in options:
         if not isinstance(number, int) or not 0 <= number <= _MOST:

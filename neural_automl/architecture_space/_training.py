@@ -13,7 +13,6 @@ from neural_automl.architecture_space._values import (
     LogRange,
     Range,
     value_from_plain,
-    value_text,
 )
 from neural_automl.exceptions import SpaceError, excerpt
 from neural_automl.hyperparameters import DEVICES, OPTIMIZERS, SCHEDULES, TRAINING, canonical_loss
@@ -203,7 +202,7 @@ def _check_arithmetic(parameter: Parameter, value: Any) -> None:
             return  # an architecture checks the one that it comes to
         raise ValueError(
             f"the arithmetic of '{parameter.name}' must be over {_MOST} numbers at most, none of "
-            f"them continuous, but is {excerpt(value_text(value))}"
+            f"them continuous, but is {excerpt(value)}"
         ) from None
     for _, number in options:
         parameter.check(number)

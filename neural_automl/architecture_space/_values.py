@@ -50,6 +50,9 @@ class Choice:
         if len(kinds) > 1:
             raise SpaceError(f"a choice can't mix {' and '.join(sorted(map(str, kinds)))}")
 
+    def __str__(self) -> str:
+        return value_text(self)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the dictionary form."""
         return _hpo({"type": "categorical", "values": to_plain(self.values)}, self.name)
@@ -113,6 +116,9 @@ class Range:
         low, step = _exact(self.low), _exact(self.step)
         return [float(low + place * step) for place in range(int(self.size()))]
 
+    def __str__(self) -> str:
+        return value_text(self)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the dictionary form."""
         plain: dict[str, Any] = {"type": "range", "start": self.low, "end": self.high}
@@ -153,6 +159,9 @@ class LogRange:
         if self.is_integer:
             return int(self.high - self.low) + 1
         return 1 if self.low == self.high else inf
+
+    def __str__(self) -> str:
+        return value_text(self)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the dictionary form."""

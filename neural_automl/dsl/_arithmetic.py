@@ -7,11 +7,18 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.dsl import _limits
-from neural_automl.dsl._values import Channels, Number, Open, Operation, Value, is_number
-from neural_automl.dsl._values import open_leaves as _open_leaves
+from neural_automl.dsl._values import (
+    Channels,
+    Number,
+    Open,
+    Operation,
+    Value,
+    is_number,
+    open_leaves,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 OPERATORS: Final = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 #: Integers beyond this could not be written as one word.
@@ -81,7 +88,7 @@ class Combinations:
             return [value.data]
         if isinstance(value.data, Channels) or _has_channels(value):
             return None
-        leaves = {_identity(leaf): leaf for leaf in _open_leaves(value)}
+        leaves = {_identity(leaf): leaf for leaf in open_leaves(value)}
         limit = min(_limits.COMBINATIONS, self._left)
         options = [self._options(leaf, limit) for leaf in leaves.values()]
         if math.prod(map(len, options)) > limit:
@@ -128,8 +135,3 @@ def _evaluate(value: Value, chosen: Mapping[Any, Number]) -> Number:
         return compute(data.operator, *(_evaluate(operand, chosen) for operand in data.operands))
     number: Number = data
     return number
-
-
-def left_to_right(operators: tuple[str, ...]) -> Iterator[str]:
-    """Yield the operations that a chain's signs stand for."""
-    return (OPERATORS[sign] for sign in operators)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 from collections.abc import Callable, Iterator
 from typing import Final, TypeVar
 
@@ -82,6 +83,33 @@ def limited_threads(threads: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def check_memory(needed: int, device: torch.device) -> None:
+    """Refuse what no memory can hold before any of it is asked for.
+
+    An operating system may grant more than there is, and kill the process when it is used.
+
+    Args:
+        needed: Bytes.
+
+    Raises:
+        OutOfMemoryError: The device has less than that, with everything else removed.
+    """
+    total = _total_memory(device)
+    if total is not None and needed > total:
+        raise OutOfMemoryError(
+            f"no memory for the network on {device}: it needs at least {needed / 2**30:.1f} GiB "
+            f"of {total / 2**30:.1f}"
+        )
+
+
+def _total_memory(device: torch.device) -> int | None:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[1])
+    if device.type == "cpu" and "SC_PHYS_PAGES" in getattr(os, "sysconf_names", {}):
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
 
 
 def guard_memory(run: Callable[[], Result], device: torch.device) -> Result:

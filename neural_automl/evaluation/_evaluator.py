@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from neural_automl.cost import training_bytes
 from neural_automl.data import DataSplits, Task, hash_arrays
 from neural_automl.evaluation._context import EvaluationContext
 from neural_automl.evaluation._fit import (
@@ -207,15 +208,16 @@ class ArchitectureEvaluator:
             if source is not None:
                 self._check_source(source, graph, loss, name)
 
-    def check_device(self) -> None:
-        """Check that the device, and mixed precision on it, can be had.
+    def choose_device(self) -> str:
+        """Return the device that it trains on, and check that it, and mixed precision, is there.
 
         Raises:
-            ValueError: They cannot.
+            ValueError: They cannot be had.
         """
         device = self._choose_device("auto")
         if self._mixed_precision is True and device.type != "cuda":
             raise ValueError(_no_mixed_precision(device))
+        return str(device)
 
     def evaluate(self, architecture: Architecture, context: EvaluationContext) -> dict[str, float]:
         """Train an architecture and return its metrics.
@@ -241,6 +243,7 @@ class ArchitectureEvaluator:
         device = self._choose_device(context.device)
         settings = TrainingSettings.of(architecture)
         measure = self._measure(architecture, device)
+        _device.check_memory(training_bytes(architecture.graph, settings.batch_size), device)
 
         def run() -> dict[str, float]:
             training, validation = self._place(architecture, settings, device)

@@ -146,3 +146,12 @@ def test_data_that_does_not_fit_goes_to_the_device_batch_by_batch() -> None:
     assert batches.x.device.type == "cpu"
     for x, y in (*batches.training(2, torch.Generator()), *batches.whole(2)):
         assert x.device.type == y.device.type == "meta"
+
+
+def test_what_no_memory_can_hold_is_refused_before_it_is_asked_for() -> None:
+    with pytest.raises(OutOfMemoryError, match=r"needs at least 1048576\.0 GiB of"):
+        _device.check_memory(2**50, CPU)
+
+
+def test_what_fits_is_not_refused() -> None:
+    _device.check_memory(2**20, CPU)

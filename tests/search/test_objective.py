@@ -302,7 +302,7 @@ def test_wrong_number_of_objectives() -> None:
 def test_a_metric_that_the_evaluator_does_not_give() -> None:
     study = optuna.create_study(direction="maximize")
 
-    with pytest.raises(ValueError, match=r"no metric 'val_f1'; it gave val_accuracy"):
+    with pytest.raises(ValueError, match="no metric 'val_f1'; it gave val_accuracy"):
         study.optimize(objective_over(metrics="val_f1"), n_trials=1)
 
 
@@ -357,7 +357,7 @@ def test_a_missing_artifact_is_said(tmp_path: Path) -> None:
     study = run(objective_over(), trials=1)
     store = optuna.artifacts.FileSystemArtifactStore(tmp_path)
 
-    with pytest.raises(StudyError, match="trial 0 kept no weights.safetensors"):
+    with pytest.raises(StudyError, match=r"trial 0 kept no weights\.safetensors"):
         load_weights(store, study, study.trials[0])
 
 
