@@ -31,10 +31,12 @@ def main() -> None:
         engine = AutoMLEngine(output_dir=folder, device="cpu")
         shown = "sqlite:///results/study.db"
         tables.print_intro(console, space, "digits", shown)
-        with tables.SearchProgress(console, TRIALS) as progress:
+        # A recorded live display keeps its first frame: show it elsewhere, and record the last.
+        with tables.SearchProgress(Console(), TRIALS) as progress:
             result = engine.search(
                 space, load_data("digits"), max_trials=TRIALS, callbacks=[progress]
             )
+        console.print(progress)
         tables.print_result(console, result, shown)
     target = ROOT / "docs" / "images" / "search.svg"
     target.parent.mkdir(exist_ok=True)

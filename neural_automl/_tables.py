@@ -78,6 +78,10 @@ class SearchProgress:
     def __exit__(self, *exception: object) -> None:
         self._progress.stop()
 
+    def __rich__(self) -> Progress:
+        """Let a console print the bar as it stands."""
+        return self._progress
+
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Show the study after a trial."""
         summary = summarise(study)
