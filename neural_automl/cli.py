@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -87,7 +88,12 @@ def _wrong_options() -> Iterator[None]:
 def _read_space(file: Path) -> ArchitectureSpace:
     """Read a space, with the file's name before line and column of what is wrong in it."""
     try:
-        return ArchitectureSpace.from_dsl(file)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            space = ArchitectureSpace.from_dsl(file)
+        for warning in caught:
+            typer.echo(f"{file}:{warning.message}", err=True)
+        return space
     except DSLError as error:
         lines = "\n".join(each.describe(str(file)) for each in error.errors)
         raise NeuralAutoMLError(f"{file} is no valid space\n{lines}") from error

@@ -253,7 +253,7 @@ class Expression:
     def _operand_text(self, place: int, of_leaf: Callable[[Any], str]) -> str:
         operand = self.operands[place]
         if not isinstance(operand, Expression):
-            return of_leaf(operand)
+            return CHANNELS if operand == CHANNELS else of_leaf(operand)
         text = operand.text(of_leaf)
         mine = _SIGNS.get(self.operator, ("-", 3))[1]
         theirs = _SIGNS.get(operand.operator, ("", 3 if operand.operator == CHANNELS else 0))[1]

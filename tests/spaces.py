@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
 
 ACTIVATION = Choice(None, "relu", "gelu", "softmax", "exponential")
-KERNEL = Choice(1, 2, 3, (3, 2), (1, 4))
-STRIDES = Choice(1, 2, (2, 1), 3)
+KERNEL = Choice(1, 2, 3)
+KERNELS = Choice((3, 2), (1, 4))
+STRIDES = Choice(1, 2, 3)
 PADDING = Choice("same", "valid")
-PIXELS = Choice(1, (1, 0))
+PIXELS = Choice((1, 1), (1, 0))
 FILTERS = Choice(1, 4, 6)
 
 
@@ -47,13 +48,14 @@ def _images() -> list[object]:
     }
     return [
         Layer("Conv2D", FILTERS, KERNEL, strides=STRIDES, **conv),
-        Layer("Conv2D", FILTERS, KERNEL, strides=STRIDES, padding=PIXELS),
-        Layer("Conv2D", 6, 3, dilation_rate=Choice(1, 2, (1, 3)), padding=PADDING),
+        Layer("Conv2D", FILTERS, KERNELS, strides=Choice((2, 1), (1, 3)), padding=PIXELS),
+        Layer("Conv2D", 6, 3, dilation_rate=Choice((1, 1), (2, 2), (1, 3)), padding=PADDING),
         Layer("Conv2D", 6, 1, groups=Choice(1, 2, 3)),
-        Layer("DepthwiseConv2D", KERNEL, strides=STRIDES, **conv),
+        Layer("DepthwiseConv2D", KERNELS, strides=STRIDES, **conv),
         Layer("SeparableConv2D", FILTERS, KERNEL, strides=STRIDES, **conv),
         Layer("MaxPooling2D", KERNEL, Choice(None, 1, 2), PADDING),
-        Layer("AveragePooling2D", KERNEL, Choice(None, 1, 2, (2, 1)), PADDING),
+        Layer("AveragePooling2D", KERNEL, Choice(None, 1, 2), PADDING),
+        Layer("AveragePooling2D", KERNELS, Choice((2, 1), (1, 2)), PADDING),
         Layer("MaxPooling2D", 3, 1, PIXELS),
         Layer("AveragePooling2D", 3, 2, PIXELS),
         Layer("BatchNormalization", affine=Choice(True, False), momentum=Choice(0.9, 0.99)),

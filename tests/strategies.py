@@ -175,7 +175,7 @@ class Nodes:
         if self.rank == 3:
             kinds += [
                 lambda: Layer("Conv2D", self.value(), self.value(), padding="same"),
-                lambda: Layer("Conv2D", self.value(2), self._open(2, (1, 2)), strides=2),
+                lambda: Layer("Conv2D", self.value(2), self._open((2, 2), (1, 2)), strides=2),
                 lambda: Layer("Conv2D", Expression("mul", ("channels", 2)), 1),
                 lambda: Layer("MaxPooling2D", self.value(2)),
                 lambda: Layer("ConvBN", kernel_size=self._open(1, 3)),

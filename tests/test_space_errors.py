@@ -47,9 +47,9 @@ VALUES: dict[str, tuple[Callable[[], Any], str]] = {
     "an empty name": (lambda: Choice(1, name=""), "must be a string, not empty, but got ''"),
     "a name that is none": (lambda: Choice(1, name=3), "must be a string, not empty, but got 3"),  # type: ignore[arg-type]
     "range of strings": (
-        lambda: Range("a", 3),
+        lambda: Range("a", 3),  # type: ignore[arg-type]
         "ends of a range must be finite numbers but got 'a'",
-    ),  # type: ignore[arg-type]
+    ),
     "range of booleans": (lambda: Range(False, 3), "must be finite numbers but got False"),
     "range to infinity": (lambda: Range(1, inf), "must be finite numbers but got inf"),
     "range that falls": (lambda: Range(3, 1), "must not begin above its end but got 3 and 1"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +19,8 @@ from neural_automl.parameters import Parameter, as_integer, did_you_mean, find_p
 from neural_automl.values import Expression, frozen, to_plain, uses_channels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from neural_automl.layers import LayerType
 
 Position = tuple[int, int] | None

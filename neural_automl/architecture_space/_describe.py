@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import inf, log10
 from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +36,7 @@ class SpaceSummary:
     """
 
     name: str
-    size: int | float
+    size: int | float = field(repr=False)  # Python writes no integer of more than 4,300 digits
     decisions: Mapping[str, str]
     outline: tuple[Outline, ...]
     samples: int
@@ -57,7 +57,6 @@ def number_text(number: int | float) -> str:
         return "inf"
     if number < _HUGE:
         return f"{number:,}"
-    # Python writes no integer of more than 4,300 digits.
     exponent = int(log10(number))
     leading = number // 10 ** (exponent - 1)
     return f"{leading / 10:.1f}e+{exponent}"

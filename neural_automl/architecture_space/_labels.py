@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from neural_automl.architecture_space._conform import Position
 from neural_automl.exceptions import SpaceError, excerpt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from neural_automl.architecture_space._conform import Position
 
 
 class Labelled(Protocol):

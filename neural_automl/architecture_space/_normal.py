@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from neural_automl.architecture_space._counts import largest_count
 from neural_automl.architecture_space._nodes import (
@@ -16,23 +15,15 @@ from neural_automl.architecture_space._nodes import (
     Node,
     Repeat,
 )
-from neural_automl.architecture_space._tree import Located, body_paths, branch_paths
-from neural_automl.architecture_space._values import Open, operand_names, with_name
+from neural_automl.architecture_space._paths import body_paths
+from neural_automl.architecture_space._renaming import Mark, has_branches, renamed
 from neural_automl.exceptions import SpaceError
-from neural_automl.layers import find_layer
-from neural_automl.values import Call, Expression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 _LAYERS: Final = 20_000
 _DEEPEST: Final = 64
-
-#: From the name that something bears, and its path, to the name that it shall bear.
-_Rule = Callable[[str | None, str], str | None]
-
-
-class _Mark(str):
-    """Stands for the name of what copies share until its path is known."""
-
-    __slots__ = ()
 
 
 def normalise(nodes: Iterable[Node]) -> tuple[Node, ...]:
@@ -54,9 +45,9 @@ def normalise(nodes: Iterable[Node]) -> tuple[Node, ...]:
     names: dict[str, str] = {}
 
     def unmark(name: str | None, path: str) -> str | None:
-        return names.setdefault(name, path) if isinstance(name, _Mark) else name
+        return names.setdefault(name, path) if isinstance(name, Mark) else name
 
-    return tuple(_renamed(body_paths(written, "layers"), unmark))
+    return tuple(renamed(body_paths(written, "layers"), unmark))
 
 
 def _parts(node: Node) -> tuple[Node, ...]:
@@ -138,80 +129,12 @@ def _write_repeat(node: Repeat, marks: count[int], repeated: bool) -> list[Node]
         ]
     body = _write_out(node.body, marks, repeated=repeated or not node.shared)
     if node.shared:
-        body = _renamed(
-            body_paths(body, ""), lambda name, path: name or _Mark(f"shared {next(marks)}")
+        body = renamed(
+            body_paths(body, ""), lambda name, path: name or Mark(f"shared {next(marks)}")
         )
     if copies is not None:
         return body * copies
     return [Repeat(body, node.count, position=node.position)]
-
-
-def _renamed(layers: Iterable[Located], rule: _Rule) -> list[Node]:
-    return [_rename(node, path, rule) for node, path in layers]
-
-
-def _rename(node: Node, path: str, rule: _Rule) -> Node:
-    """Return a node in which every decision bears the name that a rule gives it."""
-    if isinstance(node, Cell):
-        name = rule(node.name, path)
-        return Cell(node.nodes, node.operations, name=name, position=node.position)
-    if isinstance(node, Repeat):
-        body = _renamed(body_paths(node.body, f"{path}[0]"), rule)
-        repeats = _rename_value(node.count, f"{path}.repeat", rule)
-        return Repeat(body, repeats, position=node.position)
-    if isinstance(node, LayerChoice):
-        branches = [
-            _renamed(branch_paths(branch, f"{path}[{k}]"), rule)
-            for k, branch in enumerate(node.alternatives)
-        ]
-        name = rule(node.name, f"{path}.choice")
-        return LayerChoice(branches, name=name, labels=node.labels, position=node.position)
-    if isinstance(node, Maybe):
-        body = _renamed(body_paths(node.body, path), rule)
-        return Maybe(body, name=rule(node.name, f"{path}.maybe"), position=node.position)
-    if isinstance(node, Group):
-        return Group(tuple(_renamed(body_paths(node.body, path), rule)))
-    return _rename_layer(node, path, rule)
-
-
-def _rename_layer(node: Layer, path: str, rule: _Rule) -> Layer:
-    params = {
-        key: _rename_value(value, f"{path}.{node.type}.{key}", rule)
-        for key, value in node.params.items()
-    }
-    if _has_branches(node):
-        body: list[Any] = [
-            _renamed(branch_paths(branch, f"{path}[{k}]"), rule)
-            for k, branch in enumerate(node.body)
-        ]
-    else:
-        body = _renamed(body_paths(node.body, path), rule)
-    return Layer(node.type, body=body, position=node.position, **params)
-
-
-def _rename_value(value: Any, name: str, rule: _Rule) -> Any:
-    if isinstance(value, Open):
-        own = rule(value.name, name)
-        return value if own is None else with_name(value, own)
-    if isinstance(value, Expression):
-        names = iter(operand_names(value, name, _lasting_name))
-        return value.substitute(
-            lambda leaf: _rename_value(leaf, next(names), rule) if isinstance(leaf, Open) else leaf
-        )
-    if isinstance(value, tuple):
-        return tuple(_rename_value(part, f"{name}[{k}]", rule) for k, part in enumerate(value))
-    if isinstance(value, Call):
-        params = {key: _rename_value(v, f"{name}.{key}", rule) for key, v in value.params.items()}
-        return Call(value.type, params)
-    return value
-
-
-def _lasting_name(operand: Open) -> str | None:
-    return None if isinstance(operand.name, _Mark) else operand.name
-
-
-def _has_branches(node: Layer) -> bool:
-    return find_layer(node.type)[0].blocks == "branches"
 
 
 def _rebuild(
@@ -230,6 +153,6 @@ def _rebuild(
     if isinstance(node, Maybe):
         return Maybe(body(node.body), name=node.name, position=node.position)
     if isinstance(node, Layer) and node.body:
-        below = [branch(node) for node in node.body] if _has_branches(node) else body(node.body)
+        below = [branch(node) for node in node.body] if has_branches(node) else body(node.body)
         return Layer(node.type, body=below, position=node.position, **node.params)
     return node

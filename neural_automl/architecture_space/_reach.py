@@ -25,11 +25,7 @@ from neural_automl.architecture_space._nodes import (
     Node,
     Repeat,
 )
-from neural_automl.architecture_space._tree import (
-    Located,
-    body_paths,
-    branch_paths,
-)
+from neural_automl.architecture_space._paths import Located, body_paths, branch_paths
 from neural_automl.architecture_space._values import Choice, Open, open_values
 from neural_automl.exceptions import ShapeError
 from neural_automl.graph import GraphBuilder

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,11 +15,12 @@ from neural_automl.architecture_space._nodes import (
     node_from_dict,
 )
 from neural_automl.architecture_space._normal import normalise
+from neural_automl.architecture_space._paths import Located, body_paths
 from neural_automl.architecture_space._reach import least_costs
 from neural_automl.architecture_space._size import count_configurations
 from neural_automl.architecture_space._suggest import RandomTrial, Trial, Walk
 from neural_automl.architecture_space._training import TrainingSpace
-from neural_automl.architecture_space._tree import Located, body_paths, decisions
+from neural_automl.architecture_space._tree import decisions
 from neural_automl.exceptions import NoFeasibleArchitectureError, ShapeError, SpaceError
 
 if TYPE_CHECKING:
@@ -352,6 +354,8 @@ class ArchitectureSpace:
         if isinstance(text_or_path, Path) or not is_text(text_or_path):
             text_or_path = Path(text_or_path).read_text(encoding="utf-8")
         network = parse(text_or_path)
+        for text in network.warnings:
+            warnings.warn(text, UserWarning, stacklevel=2)
         try:
             space = cls._from_dict(network.model, network.positions)
             space.check()

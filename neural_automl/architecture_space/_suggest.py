@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from neural_automl.architecture import LayerConfig
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
-from neural_automl.architecture_space._tree import (
-    Located,
-    body_paths,
-    branch_paths,
-    edge_names,
-)
+from neural_automl.architecture_space._paths import Located, body_paths, branch_paths
+from neural_automl.architecture_space._renaming import copy_paths
+from neural_automl.architecture_space._tree import edge_names
 from neural_automl.architecture_space._values import (
     Choice,
     LogRange,
@@ -251,9 +248,7 @@ class Walk:
     def _repeat(self, node: Repeat, path: str) -> list[LayerConfig]:
         count = self.value(node.count, f"{path}.repeat")  # the space has checked what it can be
         return [
-            layer
-            for copy in range(count)
-            for layer in self.layers(body_paths(node.body, f"{path}[{copy}]"))
+            layer for copy in range(count) for layer in self.layers(copy_paths(node, path, copy))
         ]
 
     def _cell(self, node: Cell, path: str) -> LayerConfig:

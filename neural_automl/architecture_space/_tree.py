@@ -14,6 +14,8 @@ from neural_automl.architecture_space._nodes import (
     Node,
     Repeat,
 )
+from neural_automl.architecture_space._paths import Located, body_paths, branch_paths
+from neural_automl.architecture_space._renaming import copy_paths
 from neural_automl.architecture_space._values import (
     Choice,
     LogRange,
@@ -31,18 +33,6 @@ from neural_automl.values import Call, Expression
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Located = tuple[Node, str]
-
-
-def body_paths(nodes: Iterable[Node], path: str) -> list[Located]:
-    """Return layers that follow each other with their paths: ``path[i]``."""
-    return [(node, f"{path}[{index}]") for index, node in enumerate(nodes)]
-
-
-def branch_paths(branch: Node, path: str) -> list[Located]:
-    """Return the layers of one branch: ``path`` where it is one layer, else ``path[i]``."""
-    return body_paths(branch.body, path) if isinstance(branch, Group) else [(branch, path)]
-
 
 def children(node: Node, path: str) -> Iterator[Located]:
     """Yield what stands below a node, each copy of a repetition's largest count once."""
@@ -59,7 +49,7 @@ def children(node: Node, path: str) -> Iterator[Located]:
             yield from body_paths(node.body, path)
     elif isinstance(node, Repeat):
         for copy in range(largest_count(node.count)):
-            yield from body_paths(node.body, f"{path}[{copy}]")
+            yield from copy_paths(node, path, copy)
 
 
 def edge_names(cell: Cell, path: str) -> list[str]:

@@ -231,8 +231,9 @@ def _kind(value: Any) -> str | None:
         return "numbers"
     if isinstance(value, str):
         return "strings"
-    # Sizes may be a number or a tuple, and a schedule stands where a number may.
-    return None
+    if isinstance(value, tuple):
+        return "tuples"
+    return "calls" if isinstance(value, Call) else None
 
 
 def value_label(value: Any) -> Any:

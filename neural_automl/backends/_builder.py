@@ -50,6 +50,7 @@ class ArchitectureBuilder:
 
         Raises:
             ShapeError: A layer cannot take the shape that reaches it.
+            TypeError: It is neither an architecture nor, with a trial, a space.
         """
         from neural_automl.backends.pytorch import build
 
@@ -69,9 +70,9 @@ class ArchitectureBuilder:
 def _resolve(architecture: Architecture | Suggests, trial: Any) -> Architecture:
     if isinstance(architecture, Architecture):
         return architecture
-    if trial is None:
+    if trial is None or not hasattr(architecture, "suggest"):
         raise TypeError(
-            "build needs an Architecture, or a space and a trial but got "
-            f"{type(architecture).__name__} alone"
+            "build needs an Architecture, or a space and a trial, but got "
+            f"{type(architecture).__name__}{' alone' if trial is None else ' and a trial'}"
         )
     return architecture.suggest(trial)

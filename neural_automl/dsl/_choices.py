@@ -36,6 +36,7 @@ _Copies = tuple[tuple[str, str], ...]
 def decisions(model: Mapping[str, Any]) -> Iterator[Decision]:
     """Yield every decision in text order; a tied one as often as it stands."""
     yield from _layers(model.get("layers", ()), "layers", ())
+    yield from _value(model.get("loss"), "loss", ())
     optimizer = model.get("optimizer", {})
     for name, value in optimizer.get("params", {}).items():
         yield from _value(value, f"optimizer.{name}", ())

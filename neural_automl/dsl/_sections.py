@@ -9,7 +9,7 @@ from neural_automl.dsl import _limits, _tree
 from neural_automl.dsl._arithmetic import TOO_LARGE, is_too_large
 from neural_automl.dsl._errors import Position, Problems, near, quoted
 from neural_automl.dsl._grammar import UNREADABLE, SyntaxFault, parse_words, words
-from neural_automl.dsl._values import UNKNOWN, Bound, Items, Value, describe, is_number, shown
+from neural_automl.dsl._values import UNKNOWN, Bound, Items, Open, Value, describe, is_number, shown
 from neural_automl.hyperparameters import (
     CONSTRAINT_METRICS,
     DEVICES,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from neural_automl.dsl._check import Checker
     from neural_automl.dsl._evaluate import Scope
 
+_LOSS: Final = Parameter("loss", "string", options=(*LOSSES, *LOSS_ALIASES))
 _SIZE: Final = Parameter("input", "integer", minimum=1)
 _EXECUTION: Final = (Parameter("device", "string"),)
 
@@ -77,15 +78,17 @@ class Sections:
         size = self._checker.value(_SIZE, item, item.at).data
         return 1 if size is UNKNOWN else int(size)
 
-    def loss(self, section: _tree.Section) -> str:
-        """Return the name of the loss as it is written."""
+    def loss(self, section: _tree.Section) -> Value:
+        """Return the loss as it is written: a name, or a choice of names."""
         node = section.value
         if isinstance(node, _tree.Name) and node.text not in self._scope.names:
             value = Value(node.text, node.at)
         else:
             value = self._value(node)
         if value.data is UNKNOWN:
-            return ""
+            return value
+        if isinstance(value.data, Open):
+            return self._checker.value(_LOSS, value, value.at)
         known = [*LOSSES, *LOSS_ALIASES]
         name = value.data if isinstance(value.data, str) else ""
         try:
@@ -94,7 +97,7 @@ class Sections:
             got = quoted(name) if name else shown(value)
             message = f"loss must be one of {', '.join(known)} but got {got}"
             self._problems.add(message, value.at, near(name, known))
-        return name
+        return value
 
     # --- optimizer ------------------------------------------------------------------------
 

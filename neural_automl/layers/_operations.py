@@ -121,7 +121,6 @@ def _factorized_reduce(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Bloc
     filters = 2 * b.shape(x)[-1] if v["filters"] is None else v["filters"]
     x = activate(b, x, "relu")
 
-
     def half(source: int, width: int) -> int:
         return convolve(b, source, 2, filters=width, kernel_size=1, strides=2, use_bias=False)
 

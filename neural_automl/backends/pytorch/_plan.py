@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 from collections import Counter
@@ -126,12 +127,13 @@ class _Planner:
         return self._values[node, layout]
 
 
-_TAKEN: Final = {"torch", "nn", "F", "Tensor", "annotations"}
+#: What the file uses or a reader could confuse: l, I and O look like digits.
+_TAKEN: Final = {"torch", "nn", "F", "Tensor", "annotations", "l", "I", "O", "__debug__"}
+_LONGEST: Final = 40
 
 
 def class_name(name: str) -> str:
-    """Return a network's name as the name of a Python class."""
-    cleaned = re.sub(r"\W", "_", name, flags=re.ASCII) or "Network"
-    if cleaned[0].isdigit() or keyword.iskeyword(cleaned) or cleaned in _TAKEN:
-        cleaned = f"Network_{cleaned}"
-    return cleaned
+    """Return a network's name as the name of a Python class, cut at 40 characters."""
+    cleaned = re.sub(r"\W", "_", name, flags=re.ASCII)[:_LONGEST] or "Network"
+    taken = cleaned in _TAKEN or keyword.iskeyword(cleaned) or hasattr(builtins, cleaned)
+    return f"Network_{cleaned}"[:_LONGEST] if cleaned[0].isdigit() or taken else cleaned

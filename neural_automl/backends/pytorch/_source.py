@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import Apply, Call, Index, Infix, Input
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 _LINE: Final = 88
 _INDENT: Final = " " * 8
+_DEEPER: Final = " " * 12
 
 
 def source(architecture: Architecture) -> str:
@@ -40,10 +42,7 @@ def source(architecture: Architecture) -> str:
         "",
         "",
         f"class {name}(nn.Module):",
-        (
-            f'    """{_shape_text(architecture.graph.nodes[architecture.graph.logits].shape)} '
-            f'from {_shape_text(architecture.input_shape)}."""'
-        ),
+        *_class_docstring(architecture),
         "",
         "    def __init__(self) -> None:",
         f"{_INDENT}super().__init__()",
@@ -60,17 +59,29 @@ def _shape_text(shape: Shape) -> str:
     return f"({', '.join(['batch', *map(str, sizes)])})"
 
 
+def _class_docstring(architecture: Architecture) -> list[str]:
+    graph = architecture.graph
+    made, given = _shape_text(graph.nodes[graph.logits].shape), _shape_text(graph.input_shape)
+    line = f'    """{made} from {given}."""'
+    if len(line) <= _LINE:
+        return [line]
+    first, *rest = wrap(f'"""{made} from {given}.', _LINE - 4)
+    return [f"    {text}" for text in (first, *rest, '"""')]
+
+
 def _docstring(architecture: Architecture, name: str) -> list[str]:
     graph, cost = architecture.graph, architecture.cost
     head = f" Apply {graph.head} for probabilities." if graph.head else ""
+    shapes = (
+        f"Input {_shape_text(architecture.input_shape)}, "
+        f"output {_shape_text(graph.nodes[graph.logits].shape)}.{head}"
+    )
+    costs = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds for one sample."
     return [
-        f'"""{name}, a network found by neural architecture search.',
+        f'"""{name}, found by neural architecture search.',
         "",
-        (
-            f"Input {_shape_text(architecture.input_shape)}, "
-            f"output {_shape_text(graph.nodes[graph.logits].shape)}.{head}"
-        ),
-        f"{cost.params:,} parameters, {cost.macs:,} multiply-adds for one sample.",
+        *wrap(shapes, _LINE),
+        *wrap(costs, _LINE),
         '"""',
     ]
 
@@ -109,46 +120,83 @@ def _forward(plan: Plan) -> list[str]:
 
 def _line(prefix: str, form: Any, *, module: str = "", inputs: list[str] | None = None) -> str:
     """Return one statement, wrapped as a formatter wraps it where it is too long."""
-    text = _print(form, module, inputs or [])
-    line = f"{_INDENT}{prefix}{text}"
-    if len(line) <= _LINE or not isinstance(form, Call) or not form.kwargs + form.args:
-        return line
-    arguments = _arguments(form, module, inputs or [])
-    inner = " " * (len(_INDENT) + 4)
-    joined = ", ".join(arguments)
-    if len(inner) + len(joined) <= _LINE:
-        middle = [inner + joined]
-    else:
-        middle = [f"{inner}{argument}," for argument in arguments]
-    return "\n".join([f"{_INDENT}{prefix}{form.function}(", *middle, f"{_INDENT})"])
+    printer = _Printer(module, inputs or [])
+    if isinstance(form, Infix) and len(_INDENT + prefix + printer.text(form)) > _LINE:
+        return "\n".join([f"{_INDENT}{prefix}(", *printer.chain(form, _DEEPER), f"{_INDENT})"])
+    return "\n".join(printer.lines(form, _INDENT, prefix))
 
 
-def _arguments(form: Call | Apply, module: str, inputs: list[str]) -> list[str]:
-    args = [_print(argument, module, inputs) for argument in form.args]
-    return args + [f"{key}={_print(value, module, inputs)}" for key, value in form.kwargs]
+class _Printer:
+    """Prints the forms of one step.
+
+    Args:
+        module: Attribute that holds the step's weights.
+        inputs: Names of the values that it reads.
+    """
+
+    def __init__(self, module: str, inputs: list[str]) -> None:
+        self._module = module
+        self._inputs = inputs
+
+    def lines(self, form: Any, indent: str, before: str = "", after: str = "") -> list[str]:
+        """Return a form on one line if it fits, else with what its brackets hold below."""
+        line = f"{indent}{before}{self.text(form)}{after}"
+        if len(line) <= _LINE or not isinstance(form, Call | Apply | tuple):
+            return [line]
+        deeper = f"{indent}    "
+        if isinstance(form, tuple):
+            below = [part for item in form for part in self.lines(item, deeper, after=",")]
+            return [f"{indent}{before}(", *below, f"{indent}){after}"]
+        arguments = self._arguments(form)
+        joined = deeper + ", ".join(key + self.text(value) for key, value in arguments)
+        below = [joined]
+        if len(joined) > _LINE:
+            below = [
+                part
+                for key, value in arguments
+                for part in self.lines(value, deeper, key, after=",")
+            ]
+        return [f"{indent}{before}{self._function(form)}(", *below, f"{indent}){after}"]
+
+    def chain(self, form: Infix, indent: str) -> list[str]:
+        """Return what stands in the brackets around a chain of operators."""
+        line = indent + self.text(form)
+        if len(line) <= _LINE:
+            return [line]
+        operands: list[Any] = [form.right]
+        left = form.left
+        while isinstance(left, Infix):
+            operands.append(left.right)
+            left = left.left
+        rest = [f"{indent}{form.operator} {self.text(each)}" for each in reversed(operands)]
+        return [indent + self.text(left), *rest]
+
+    def text(self, form: Any) -> str:
+        """Return a form on one line."""
+        if isinstance(form, Input):
+            return self._inputs[form.index]
+        if isinstance(form, Call | Apply):
+            arguments = ", ".join(key + self.text(value) for key, value in self._arguments(form))
+            return f"{self._function(form)}({arguments})"
+        if isinstance(form, Infix):
+            return f"{self.text(form.left)} {form.operator} {self.text(form.right)}"
+        if isinstance(form, Index):
+            return f"{self.text(form.value)}[{_index_text(form.index)}]"
+        if isinstance(form, tuple):
+            elements = ", ".join(map(self.text, form))
+            return f"({elements},)" if len(form) == 1 else f"({elements})"
+        return repr(form)
+
+    def _function(self, form: Call | Apply) -> str:
+        return form.function if isinstance(form, Call) else f"self.{self._module}"
+
+    def _arguments(self, form: Call | Apply) -> list[tuple[str, Any]]:
+        return [*(("", value) for value in form.args), *((f"{k}=", v) for k, v in form.kwargs)]
 
 
-def _print(form: Any, module: str, inputs: list[str]) -> str:
-    if isinstance(form, Input):
-        return inputs[form.index]
-    if isinstance(form, Call):
-        return f"{form.function}({', '.join(_arguments(form, module, inputs))})"
-    if isinstance(form, Apply):
-        return f"self.{module}({', '.join(_arguments(form, module, inputs))})"
-    if isinstance(form, Infix):
-        left, right = (_print(side, module, inputs) for side in (form.left, form.right))
-        return f"{left} {form.operator} {right}"
-    if isinstance(form, Index):
-        return f"{_print(form.value, module, inputs)}[{_print_index(form.index)}]"
-    if isinstance(form, tuple):
-        elements = [_print(element, module, inputs) for element in form]
-        return f"({', '.join(elements)}{',' if len(elements) == 1 else ''})"
-    return repr(form)
-
-
-def _print_index(index: Any) -> str:
+def _index_text(index: Any) -> str:
     if isinstance(index, tuple):
-        return ", ".join(_print_index(element) for element in index)
+        return ", ".join(map(_index_text, index))
     if isinstance(index, slice):
         start = "" if index.start is None else str(index.start)
         step = "" if index.step is None else f":{index.step}"
