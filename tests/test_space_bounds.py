@@ -148,7 +148,8 @@ SIZES: dict[str, tuple[list[Any], dict[str, Any], float]] = {
         [],
         {
             "optimizer.learning_rate": Choice(
-                0.1, Call("CosineDecay", {"initial_learning_rate": Choice(0.1, 0.2)})
+                Call("CosineDecay", {"initial_learning_rate": 0.1}),
+                Call("CosineDecay", {"initial_learning_rate": Choice(0.1, 0.2)}),
             )
         },
         1 + 2,

@@ -39,6 +39,8 @@ VALUES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "numbers and strings": (lambda: Choice(1, "a"), "can't mix numbers and strings"),
     "numbers and booleans": (lambda: Choice(2, True), "can't mix booleans and numbers"),
+    "numbers and tuples": (lambda: Choice(2, (1, 2)), "can't mix numbers and tuples"),
+    "numbers and calls": (lambda: Choice(2, Call("Decay")), "can't mix calls and numbers"),
     "open numbers and strings": (lambda: Choice(Range(1, 2), "a"), "can't mix numbers and strings"),
     "no number": (lambda: Choice(1.0, nan), "the numbers of a choice must be finite but got nan"),
     "infinite in a tuple": (lambda: Choice((1, inf)), "must be finite but got inf"),
@@ -127,7 +129,7 @@ NODES: dict[str, tuple[Callable[[], Any], str]] = {
         "Dense: 'units' must be positive, at least 1 but got 0",
     ),
     "equal only as integers": (
-        lambda: Layer("Dense", Choice((1, 2), 3), position=AT),
+        lambda: Layer("Dense", Choice((1, 2), (3, 4)), position=AT),
         r"Dense: 'units' must be an integer but got \(1, 2\)",
     ),
     "end of a range": (

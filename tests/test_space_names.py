@@ -50,7 +50,7 @@ NAMES: dict[str, tuple[list[Any], list[str]]] = {
         ],
     ),
     "tuple in a choice": (
-        [Layer("Conv2D", 1, Choice(1, (AB, 3)))],
+        [Layer("Conv2D", 1, Choice((1, 1), (AB, 3)))],
         ["layers[0].Conv2D.kernel_size", "layers[0].Conv2D.kernel_size[1][0]"],
     ),
     "one operand": ([Layer("Dense", Expression("mul", (AB, 8)))], ["layers[0].Dense.units"]),
@@ -195,7 +195,8 @@ TRAINING: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a choice of schedules": (
         {
             "optimizer.learning_rate": Choice(
-                0.1, Call("CosineDecay", {"initial_learning_rate": AB})
+                Call("CosineDecay", {"initial_learning_rate": 1}),
+                Call("CosineDecay", {"initial_learning_rate": AB}),
             )
         },
         ["optimizer.learning_rate", "optimizer.learning_rate[1].initial_learning_rate"],

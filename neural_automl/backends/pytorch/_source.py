@@ -42,7 +42,7 @@ def source(architecture: Architecture) -> str:
         "",
         "",
         f"class {name}(nn.Module):",
-        *_class_docstring(architecture),
+        _class_docstring(architecture),
         "",
         "    def __init__(self) -> None:",
         f"{_INDENT}super().__init__()",
@@ -59,14 +59,11 @@ def _shape_text(shape: Shape) -> str:
     return f"({', '.join(['batch', *map(str, sizes)])})"
 
 
-def _class_docstring(architecture: Architecture) -> list[str]:
+def _class_docstring(architecture: Architecture) -> str:
     graph = architecture.graph
     made, given = _shape_text(graph.nodes[graph.logits].shape), _shape_text(graph.input_shape)
     line = f'    """{made} from {given}."""'
-    if len(line) <= _LINE:
-        return [line]
-    first, *rest = wrap(f'"""{made} from {given}.', _LINE - 4)
-    return [f"    {text}" for text in (first, *rest, '"""')]
+    return line if len(line) <= _LINE else '    """The network that is described above."""'
 
 
 def _docstring(architecture: Architecture, name: str) -> list[str]:
