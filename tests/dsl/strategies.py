@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -136,7 +137,7 @@ def strings(parameter: Parameter) -> Values:
 def values(parameter: Parameter) -> Values:
     """Return values that a parameter takes, open or not."""
     lowest = 1 if parameter.minimum is None else int(parameter.minimum)
-    kinds = {
+    kinds: dict[str, Callable[[], Values]] = {
         "integer": lambda: integers(max(1, lowest)),
         "number": lambda: numbers(parameter),
         "boolean": lambda: st.one_of(st.booleans(), st.just(choice(True, False))),
@@ -146,7 +147,8 @@ def values(parameter: Parameter) -> Values:
         "shape": lambda: st.lists(st.integers(1, 9), min_size=1, max_size=4),
         "schedule": lambda: st.one_of(numbers(parameter), schedules()),
     }
-    found: Values = kinds[parameter.kind]()
+    make: Callable[[], Values] = kinds[parameter.kind]
+    found = make()
     return st.one_of(st.none(), found) if parameter.nullable else found
 
 

@@ -542,7 +542,7 @@ def test_a_later_pass_runs_only_if_the_one_before_found_nothing() -> None:
     check("define A(¦w) { ReLU }\nnetwork X {\n input: (0,)\n layers: Foo\n}", ["never uses 'w'"])
 
 
-CONSEQUENCES: list[Row] = [
+CONSEQUENCES: list[tuple[str, str]] = [
     ("let o = ¦foo let p = (o, 1) layers: Dense(o) Dense(p) ReLU * o Conv2D(8, (o, 3))", "'foo'"),
     ("let o = ¦foo layers: ReLU optimizer: o", "'foo'"),
     ("let o = ¦foo layers: ReLU loss: o train { epochs: o } execution { device: o }", "'foo'"),

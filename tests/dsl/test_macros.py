@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -130,7 +131,7 @@ def test_definitions_may_follow_the_network() -> None:
 TWO = "define Two(w) { Dense(w) Dense(w) }\n"
 UNITS = "layers[{}].Dense.units"
 
-TIES: list[tuple[str, str, list[str], list[str | None]]] = [
+TIES: list[tuple[str, str, list[str], Sequence[str | None]]] = [
     ("used once", "One(choice(1, 2))", [UNITS.format(0)], [None]),
     ("used twice", "Two(choice(1, 2))", [UNITS.format(0)], [UNITS.format(0)] * 2),
     (
