@@ -41,12 +41,15 @@ clean:  ## Remove .venv, results and what builds and checks leave behind
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
+	@echo "making $(VENV) and installing into it: one to three minutes, once"
 	$(PYTHON) -m venv $(VENV)
 
+# In compat mode a plain path is installed: the default, a hook, loses to a folder of the name
+# neural_automl, such as a clone, that Python is started beside.
 $(VENV)/.installed: $(INSTALL_FILES) | $(BIN)/python
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install -c constraints.txt --config-settings editable_mode=compat -e .
 	touch $@
 
 $(VENV)/.installed-dev: $(INSTALL_FILES) | $(BIN)/python
-	$(PIP) install -c constraints.txt -e ".[dev]"
+	$(PIP) install -c constraints.txt --config-settings editable_mode=compat -e ".[dev]"
 	touch $@ $(VENV)/.installed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isinf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 from rich.progress import (
@@ -17,38 +17,63 @@ from rich.progress import (
 from rich.table import Table
 from rich.tree import Tree
 
-from neural_automl.registry import summarise, top_trials
+from neural_automl.architecture_space import number_text
+from neural_automl.registry import front_trials, metrics_of, summarise
 from neural_automl.studies import masked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     import optuna
     from optuna.trial import FrozenTrial
     from rich.console import Console
 
     from neural_automl.architecture_space import ArchitectureSpace, Outline, SpaceSummary
+    from neural_automl.data import DataSplits
     from neural_automl.engine import SearchResult
     from neural_automl.registry import StudySummary
 
 _TOP = 5
 
 
-def size_text(size: float) -> str:
-    """Return a number of configurations in words."""
-    if isinf(size):
-        return "infinitely many configurations (something is continuous)"
-    return f"{size:,} configurations" if size < 1e15 else f"{size:.2e} configurations"
+def size_text(space: ArchitectureSpace) -> str:
+    """Return how much a space holds, in words."""
+    architectures = space.get_search_space_size(training=False)
+    size = space.get_search_space_size()
+    text = _counted(architectures, "architecture")
+    if size == architectures:
+        return text
+    return f"{text}, {_counted(size, 'configuration')} with their training"
 
 
-def print_intro(console: Console, space: ArchitectureSpace, data: str, storage: str) -> None:
-    """Say what is searched, on what, and where it is kept."""
-    console.print(
-        f"Searching [bold]{space.name}[/bold] on {data}: "
-        f"{size_text(space.get_search_space_size())}.",
-        highlight=False,
+def _counted(number: float, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    return f"{'infinitely many' if isinf(number) else number_text(number)} {noun}s"
+
+
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a sentence as one line, whatever the terminal's width."""
+    console.print(text, style=style, highlight=False, soft_wrap=True)
+
+
+def print_intro(
+    console: Console,
+    space: ArchitectureSpace,
+    data: str,
+    splits: DataSplits,
+    metrics: Sequence[str],
+    device: str,
+) -> None:
+    """Say what is searched, and on what."""
+    _say(console, f"Searching [bold]{escape(space.name)}[/bold]: {size_text(space)}.")
+    parts = {"to train": splits.train, "to validate": splits.validation, "to test": splits.test}
+    counts = ", ".join(f"{len(pair[1]):,} {use}" for use, pair in parts.items() if pair is not None)
+    kind = f"{splits.classes} classes" if splits.task == "classification" else "regression"
+    _say(
+        console,
+        f"Data {escape(data)}: {counts}; {kind}. Metric {', '.join(metrics)}, on {device}.",
     )
-    console.print(f"Study: {masked(storage)}", highlight=False, soft_wrap=True)
 
 
 class SearchProgress:
@@ -86,7 +111,7 @@ class SearchProgress:
         """Show the study after a trial."""
         summary = summarise(study)
         total = summary.epochs_trained + summary.epochs_saved
-        best = "-" if summary.best_values is None else f"{summary.best_values[0]:.4f}"
+        best = "-" if summary.best_values is None else _number(summary.best_values[0])
         saved = f"{summary.epochs_saved / total:.0%}" if total else "-"
         self._progress.update(self._task, completed=summary.trained, best=best, saved=saved)
 
@@ -97,60 +122,100 @@ def print_result(console: Console, result: SearchResult, storage: str | None = N
     Args:
         storage: How to name the study's storage; by default by its URL.
     """
-    print_status(console, result.study, summarise(result.study))
+    summary = summarise(result.study)
+    print_status(console, result.study, summary)
     if result.stop_reason == "interrupted":
-        console.print("Interrupted; the same command goes on.", style="yellow")
+        _say(console, "Interrupted; the same command goes on.", "yellow")
+    elif result.stop_reason == "trained already":
+        _say(
+            console,
+            "Nothing was left to train: ask for more with --trials, or name another --study.",
+            "yellow",
+        )
     elif result.stop_reason not in ("budget", "loaded"):
-        console.print(f"Ended: {result.stop_reason}.")
-    if top_trials(result.study, 1) and result.stop_reason != "interrupted":
+        _say(console, f"Ended: {result.stop_reason}.")
+    if summary.best_trial is not None and result.stop_reason != "interrupted":
         metrics = result.test_metrics()
         text = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        console.print(
-            f"Trial {result.best_trial.number} on test data that the search never saw: "
+        _say(
+            console,
+            f"Trial {summary.best_trial} on test data that the search never saw: "
             f"[bold]{text}[/bold]",
-            highlight=False,
         )
-    console.print(f"Study: {masked(storage or result.storage)}", highlight=False, soft_wrap=True)
+    _say(console, f"Study: {escape(masked(storage or result.storage))}")
 
 
 def print_status(console: Console, study: optuna.Study, summary: StudySummary) -> None:
-    """Show a study: counts, and its best trials."""
-    trials = top_trials(study, _TOP) if len(study.directions) == 1 else []
+    """Show a study: its best trials, and counts."""
+    trials = front_trials(study, _TOP)
     if trials:
         console.print(_best_table(study, trials))
-    states = ", ".join(f"{count} {state}" for state, count in sorted(summary.trials.items()))
-    console.print(f"{summary.trained} trained ({states or 'no trials'})", highlight=False)
-    if summary.infeasible:
-        console.print(f"{summary.infeasible} infeasible", highlight=False)
+    _say(console, _counts_text(summary))
     total = summary.epochs_trained + summary.epochs_saved
     if total:
-        console.print(
+        _say(
+            console,
             f"{summary.epochs_trained} epochs trained in {summary.train_seconds:.1f} s, "
             f"{summary.epochs_saved} of {total} saved by stopping",
-            highlight=False,
         )
     for fallback in summary.fallbacks:
-        console.print(f"fallback: {fallback}", style="yellow", markup=False)
+        _say(console, f"fallback: {escape(fallback)}", "yellow")
+
+
+def _counts_text(summary: StudySummary) -> str:
+    """Return the trials in words: those that trained, then all others."""
+    complete = summary.trials.get("complete", 0)
+    text = f"{summary.trained} trained"
+    if summary.trained:
+        text += f": {complete} to the end, {summary.trained - complete} stopped early"
+    others = {
+        "infeasible": summary.infeasible,
+        "interrupted": summary.interrupted,
+        "failed": summary.trials.get("fail", 0) - summary.interrupted,
+        "running": summary.trials.get("running", 0),
+        "waiting": summary.trials.get("waiting", 0),
+    }
+    listed = ", ".join(f"{count} {name}" for name, count in others.items() if count)
+    return f"{text}; {listed}" if listed else text
+
+
+def _number(value: float) -> str:
+    """Return a metric to four places, and a count in full."""
+    return f"{int(value):,}" if abs(value) > 1 and float(value).is_integer() else f"{value:.4f}"
 
 
 def _best_table(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
-    table = Table(title=f"Best trials of {study.study_name}")
+    several = len(study.directions) > 1
+    table = Table(title=f"{'Pareto front' if several else 'Best trials'} of {study.study_name}")
     table.add_column("trial", justify="right")
-    table.add_column("value", justify="right", style="bold")
-    for name in ("params", "MACs", "depth", "epochs", "seconds"):
-        table.add_column(name, justify="right")
+    metrics = metrics_of(study)
+    for name in metrics:
+        table.add_column(name, justify="right", style="bold")
+    costs = [name for name in _COLUMNS if name not in metrics]
+    for name in costs:
+        table.add_column(_COLUMNS[name], justify="right")
     for trial in trials:
-        attributes = trial.user_attrs
         table.add_row(
             str(trial.number),
-            f"{trial.value:.4f}",
-            f"{attributes.get('params', 0):,}",
-            f"{attributes.get('macs', 0):,}",
-            str(attributes.get("depth", "-")),
-            str(attributes.get("epochs", "-")),
-            f"{attributes.get('train_seconds', 0.0):.1f}",
+            *map(_number, trial.values),
+            *(_cell(trial.user_attrs.get(name)) for name in costs),
         )
     return table
+
+
+_COLUMNS: Final = {
+    "params": "params",
+    "macs": "MACs",
+    "depth": "depth",
+    "epochs": "epochs",
+    "train_seconds": "seconds",
+}
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return f"{value:,}" if isinstance(value, int) else "-"
 
 
 def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummary) -> None:
@@ -159,25 +224,32 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
     _grow(tree, summary.outline)
     console.print(tree, highlight=False)
     decisions = Table(title="Open")
-    decisions.add_column("parameter")
-    decisions.add_column("values")
+    decisions.add_column("parameter", overflow="fold")
+    decisions.add_column("values", overflow="fold")
     for name, offer in summary.decisions.items():
         decisions.add_row(escape(name), escape(offer))
-    console.print(decisions)
-    costs = Table(title=f"Costs of {summary.samples} sampled architectures")
+    if summary.decisions:
+        console.print(decisions)
+    costs = Table(title=f"Costs in {summary.samples} draws, limits left aside")
     for name in ("", "least", "median", "most"):
         costs.add_column(name, justify="left" if not name else "right")
     for metric, (least, median, most) in summary.costs.items():
-        costs.add_row(metric, f"{least:,}", f"{median:,}", f"{most:,}")
+        costs.add_row(_UNITS[metric], f"{least:,}", f"{median:,}", f"{most:,}")
     if summary.costs:
         console.print(costs)
-    console.print(f"{size_text(summary.size)}; {summary.feasible:.0%} of the sampled are feasible")
+    _say(console, f"{size_text(space)}; {summary.feasible:.0%} of the draws are feasible")
     for constraint in space.constraints:
-        console.print(f"limit: {constraint}", highlight=False)
+        _say(console, f"limit: {constraint}")
     if not summary.feasible:
-        console.print(
-            f"none of {summary.samples} sampled architectures met the constraints", style="red"
-        )
+        _say(console, f"none of {summary.samples} sampled architectures met the constraints", "red")
+
+
+_UNITS: Final = {
+    "params": "parameters",
+    "macs": "MACs a sample",
+    "peak_memory_bytes": "peak activations, bytes a sample",
+    "depth": "depth, layers with weights",
+}
 
 
 def _grow(tree: Tree, outline: Iterable[Outline]) -> None:

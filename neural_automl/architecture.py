@@ -147,6 +147,12 @@ class Architecture:
         # Python's own hash of a string differs from process to process.
         return int(self.digest[:15], 16)
 
+    def __repr__(self) -> str:
+        return (
+            f"Architecture({self.name!r}, input_shape={self.input_shape}, "
+            f"{len(self.layers)} layers, digest={self.digest[:8]!r})"
+        )
+
     @cached_property
     def graph(self) -> Graph:
         """The network lowered to primitives with shapes.

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from neural_automl import _tables as tables
+from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError
@@ -34,6 +35,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+#: Those that need no options of their own.
+_PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
 
 SpaceFile = Annotated[
     Path, typer.Argument(help="A file of the space language.", metavar="SPACE", show_default=False)
@@ -99,6 +103,22 @@ def _read_space(file: Path) -> ArchitectureSpace:
         raise NeuralAutoMLError(f"{file} is no valid space\n{lines}") from error
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"neural-automl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def search(
     file: SpaceFile,
@@ -126,13 +146,14 @@ def search(
         str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
     ] = "tpe",
     early_stopping: Annotated[
-        str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(PRUNER_NAMES)}.")
+        str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(_PRUNERS)}.")
     ] = "median",
     metric: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--metric",
-            help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ...; by default "
+            help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ..., params, macs, "
+            "peak_memory_bytes or depth; given several times, all of them. By default "
             "val_accuracy, for regression val_mse.",
             show_default=False,
         ),
@@ -160,15 +181,15 @@ def search(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with a study, which must be there; without it, one that is there goes on "
-            "too.",
+            help="Fail if there is no study to go on with. (A study that is there goes on "
+            "either way.)",
         ),
     ] = False,
 ) -> None:
     """Search a space: propose networks, train them, stop the hopeless, show the best.
 
-    Everything is kept in the study. Ctrl-C stops at once and loses nothing; the same command
-    again goes on where it stopped.
+    Everything is kept in the study. Ctrl-C stops at once; the same command again goes on, and
+    trains the network that was cut off anew.
 
     [bold]Example:[/bold] neural-automl search examples/digits.neural --data digits --trials 20
     """
@@ -194,7 +215,10 @@ def search(
     splits = load_data(data, test_split=0.2, seed=0)
     with _wrong_options():
         evaluator = engine.make_evaluator(splits)
-    tables.print_intro(console, space, data, engine.storage)
+        engine.check(space, evaluator)
+    tables.print_intro(
+        console, space, data, splits, engine.metrics_for(evaluator), evaluator.choose_device()
+    )
     with tables.SearchProgress(console, trials) as progress:
         result = engine.search(
             space,
@@ -205,6 +229,8 @@ def search(
             callbacks=[progress],
         )
     tables.print_result(console, result)
+    if result.stop_reason == "interrupted":
+        raise typer.Exit(130)
 
 
 @app.command()
@@ -243,8 +269,9 @@ def validate(
             wrong += 1
             typer.echo(f"{file}: {error.strerror}", err=True)
         else:
-            size = space.get_search_space_size()
-            console.print(f"{file}: valid, {tables.size_text(size)}", highlight=False)
+            console.print(
+                f"{file}: valid, {tables.size_text(space)}", highlight=False, soft_wrap=True
+            )
     if wrong:
         raise typer.Exit(2)
 
@@ -287,14 +314,12 @@ def export(
     ] = None,
 ) -> None:
     """Write a trial's network as files that need nothing of this package."""
-    from neural_automl.registry import architecture_of, best_trial, space_of
+    from neural_automl.registry import architecture_of, require_best, space_of
     from neural_automl.studies import load_study, storage_errors, storage_url
 
     loaded = load_study(storage, study)
     with storage_errors(storage_url(storage)):
-        chosen = best_trial(loaded) if trial is None else _find_trial(loaded, trial)
-        if chosen is None:
-            raise NeuralAutoMLError(f"no trial of the study {loaded.study_name!r} completed")
+        chosen = require_best(loaded) if trial is None else _find_trial(loaded, trial)
         architecture = architecture_of(space_of(loaded), chosen)
         weights = _weights(storage, loaded, chosen)
     with _wrong_options():

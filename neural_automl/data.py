@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -44,9 +44,9 @@ class DataSplits:
         ((8, 8, 1), 10)
     """
 
-    train: Pair
-    validation: Pair
-    test: Pair | None
+    train: Pair = field(repr=False)
+    validation: Pair = field(repr=False)
+    test: Pair | None = field(repr=False)
     task: Task
     classes: int | None
     fingerprint: str

@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
+from neural_automl._budget import Budget
 from neural_automl._options import lookup
+from neural_automl._terms import agree
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.artifacts import load_weights
 from neural_automl.early_stopping import create_pruner
-from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
-from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
-from neural_automl.objective import COST_METRICS, ArchitectureObjective, describe_study, trial_seed
+from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
+from neural_automl.exceptions import StudyError
+from neural_automl.objective import COST_METRICS, ArchitectureObjective, trial_seed
+from neural_automl.parameters import did_you_mean
 from neural_automl.registry import (
     architecture_of,
     best_trial,
-    is_trained,
+    require_best,
     space_of,
     summarise,
 )
@@ -45,9 +48,6 @@ if TYPE_CHECKING:
 #: Called after each trial.
 Callback = Callable[[optuna.Study, FrozenTrial], None]
 
-#: So many trials in a row without a training end a search: nothing more will come.
-_INFEASIBLE_IN_A_ROW: Final = 200
-_FAILURES_IN_A_ROW: Final = 3
 _EXECUTORS: Final = {"sequential": None}
 
 
@@ -58,7 +58,8 @@ class SearchResult:
     Attributes:
         study: The study; everything is in it.
         space: What was searched.
-        stop_reason: ``budget``, ``timeout``, ``space exhausted``, ``interrupted`` or ``loaded``.
+        stop_reason: ``budget``, ``timeout``, ``space exhausted``, ``interrupted``,
+            ``trained already`` (nothing was left to do) or ``loaded``.
         storage: URL of the study's database.
         artifact_store: Where weights and sources are.
         evaluator: What trained, or None where the result was loaded.
@@ -71,17 +72,21 @@ class SearchResult:
     artifact_store: ArtifactStore
     evaluator: Evaluator | None = None
 
+    def __repr__(self) -> str:
+        trial = best_trial(self.study)
+        best = "" if trial is None else f", best trial {trial.number}: {trial.value:g}"
+        trained = summarise(self.study).trained
+        return f"SearchResult({self.study.study_name!r}, {trained} trained{best})"
+
     @property
     def best_trial(self) -> FrozenTrial:
         """The best completed trial.
 
         Raises:
-            StudyError: No trial completed.
+            StudyError: No trial completed, or the study has several objectives: then
+                ``study.best_trials`` is the Pareto front.
         """
-        trial = best_trial(self.study)
-        if trial is None:
-            raise StudyError(f"no trial of the study {self.study.study_name!r} completed")
-        return trial
+        return require_best(self.study)
 
     @property
     def best_architecture(self) -> Architecture:
@@ -169,7 +174,7 @@ class AutoMLEngine:
         n_initial_random: int | None = None,
         reduction_factor: int | None = None,
         seed: int = 0,
-        value: str = "last",
+        value: Literal["last", "best"] = "last",
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
         self.search_strategy = search_strategy
@@ -184,7 +189,7 @@ class AutoMLEngine:
         self.study_name = study_name
         self.metrics = (metrics,) if isinstance(metrics, str) else metrics
         self.seed = seed
-        self.value = value
+        self.value: Literal["last", "best"] = value
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
@@ -236,19 +241,19 @@ class AutoMLEngine:
         if not isinstance(space, ArchitectureSpace):
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
-        _check_fit(space, self.evaluator)
+        self.check(space, self.evaluator)
         objective = ArchitectureObjective(
             space,
             self.evaluator,
-            metrics=self.metrics or _default_metrics(self.evaluator),
+            metrics=self.metrics_for(self.evaluator),
             epochs=max_epochs_per_trial,
             seed=self.seed,
             device=self.device,
-            value="best" if self.value == "best" else "last",
-            artifact_store=make_artifact_store(artifact_directory(self.storage)),
+            value=self.value,
         )
         with storage_errors(self.storage):
             study = self._open_study(objective, max_trials)
+            objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
             reason = _run(study, objective, max_trials, timeout, callbacks)
         self._result = self._make_result(study, space, reason)
         return self._result
@@ -264,11 +269,9 @@ class AutoMLEngine:
         """
         if train_data is None:
             raise TypeError("search needs `train_data` or an `evaluator`")
-        names = [
-            metric.removeprefix("val_")
-            for metric in self.metrics or ()
-            if metric not in COST_METRICS and metric != "val_loss"
-        ]
+        if callable(getattr(train_data, "evaluate", None)):
+            raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
+        names = _measured(self.metrics or ())
         evaluator = ArchitectureEvaluator(
             train_data,
             val_data,
@@ -280,6 +283,28 @@ class AutoMLEngine:
         evaluator.choose_device()
         return evaluator
 
+    def metrics_for(self, evaluator: Evaluator) -> tuple[str, ...]:
+        """Return what is optimised: what was asked for, or what is usual for the task."""
+        if self.metrics:
+            return tuple(self.metrics)
+        is_regression = getattr(evaluator, "task", None) == "regression"
+        return ("val_mse",) if is_regression else ("val_accuracy",)
+
+    def check(self, space: ArchitectureSpace, evaluator: Evaluator) -> None:
+        """Check, before a study is made, that a search can begin; ``search`` does so too.
+
+        Raises:
+            NoFeasibleArchitectureError: Nothing in the space meets its constraints.
+            ShapeError: A layer cannot follow, whatever is chosen.
+            DataError: The data does not fit.
+            ValueError: The strategy cannot search this space, or a metric is for another task.
+        """
+        space.check()
+        architecture = space.sample_architecture(seed=0)
+        if isinstance(evaluator, ArchitectureEvaluator):
+            evaluator.check(architecture)
+        self._make_sampler(space, 0)
+
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
         study = open_study(
             self.storage,
@@ -288,7 +313,7 @@ class AutoMLEngine:
             sampler=optuna.samplers.RandomSampler(),
             pruner=self._make_pruner(objective.longest_training()),
         )
-        describe_study(study, objective.space)
+        agree(study, objective.terms())
         # A sampler that begins again with its old seed would propose its old trials again.
         study.sampler = self._make_sampler(objective.space, len(study.get_trials(deepcopy=False)))
         study.set_user_attr("max_trials", max_trials)
@@ -347,22 +372,24 @@ def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _default_metrics(evaluator: Evaluator) -> tuple[str, ...]:
-    return ("val_mse",) if getattr(evaluator, "task", None) == "regression" else ("val_accuracy",)
-
-
-def _check_fit(space: ArchitectureSpace, evaluator: Evaluator) -> None:
-    """Check, before anything is trained, that something can be.
+def _measured(metrics: Sequence[str]) -> list[str]:
+    """Return what an evaluator shall measure on its validation data for such metrics.
 
     Raises:
-        NoFeasibleArchitectureError: Nothing in the space meets its constraints.
-        ShapeError: A layer cannot follow, whatever is chosen.
-        DataError: The data does not fit.
+        ValueError: One is no name of a metric.
     """
-    space.check()
-    architecture = space.sample_architecture(seed=0)
-    if isinstance(evaluator, ArchitectureEvaluator):
-        evaluator.check(architecture)
+    names = []
+    for metric in metrics:
+        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
+            continue
+        if not metric.startswith("val_"):
+            raise ValueError(
+                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
+                f"{', '.join(COST_METRICS)} but got {metric!r}"
+                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
+            )
+        names.append(metric.removeprefix("val_"))
+    return names
 
 
 def _queue_interrupted(study: optuna.Study) -> None:
@@ -374,56 +401,6 @@ def _queue_interrupted(study: optuna.Study) -> None:
             study.enqueue_trial(trial.params, user_attrs={"resumed_from": trial.number})
 
 
-class _Budget:
-    """Ends a search when enough was trained, or nothing will be.
-
-    Attributes:
-        reason: Why it ended it, or None.
-        error: What to raise, or None.
-    """
-
-    def __init__(self, max_trials: int) -> None:
-        self._max_trials = max_trials
-        self.reason: str | None = None
-        self.error: Exception | None = None
-
-    def is_spent(self, study: optuna.Study) -> bool:
-        """Return whether so many trials have trained."""
-        return sum(map(is_trained, study.get_trials(deepcopy=False))) >= self._max_trials
-
-    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Stop the study if this trial was the last."""
-        if trial.state == TrialState.FAIL:
-            self._after_failures(study, trial)
-        elif "infeasible" in trial.user_attrs:
-            self._after_infeasible(study, trial)
-        elif self.is_spent(study):
-            self.reason = "budget"
-            study.stop()
-
-    def _after_failures(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        recent = _finished(study)[-_FAILURES_IN_A_ROW:]
-        if len(recent) == _FAILURES_IN_A_ROW and all(t.state == TrialState.FAIL for t in recent):
-            text = trial.user_attrs.get("error", "unknown error").strip()
-            self.error = StudyError(
-                f"{_FAILURES_IN_A_ROW} trials in a row failed, the last with:\n{text}"
-            )
-            study.stop()
-
-    def _after_infeasible(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        recent = _finished(study)[-_INFEASIBLE_IN_A_ROW:]
-        if len(recent) == _INFEASIBLE_IN_A_ROW and not any(map(is_trained, recent)):
-            self.error = NoFeasibleArchitectureError(
-                f"none of the last {_INFEASIBLE_IN_A_ROW} proposals could be trained; the last "
-                f"one {trial.user_attrs['infeasible']}"
-            )
-            study.stop()
-
-
-def _finished(study: optuna.Study) -> list[FrozenTrial]:
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
-
-
 def _run(
     study: optuna.Study,
     objective: ArchitectureObjective,
@@ -432,9 +409,9 @@ def _run(
     callbacks: Sequence[Callback],
 ) -> str:
     """Run trials until the budget is spent and return why it ended."""
-    budget = _Budget(max_trials)
+    budget = Budget(max_trials)
     if budget.is_spent(study):
-        return "budget"
+        return "trained already"
     with quiet_optuna():
         try:
             study.optimize(

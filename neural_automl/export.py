@@ -68,8 +68,8 @@ def export_architecture(
         files.append(folder / file_name)
         files[-1].write_text(content, encoding="utf-8")
     if weights is not None:
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         files.append(folder / "weights.safetensors")
-        save_file(dict(weights), files[-1])
+        files[-1].write_bytes(save(dict(weights)))
     return files

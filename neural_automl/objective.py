@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import optuna
 
 from neural_automl._memory import MemoryLimits
-from neural_automl._version import __version__
+from neural_automl._terms import Terms, agree
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
 from neural_automl.early_stopping import may_stop_at
 from neural_automl.evaluation import EvaluationContext, Evaluator, direction_of
-from neural_automl.exceptions import DivergenceError, OutOfMemoryError, SpaceError, StudyError
+from neural_automl.exceptions import DivergenceError, OutOfMemoryError, SpaceError
 from neural_automl.hyperparameters import TRAINING
 from neural_automl.parameters import check_parameters
 from neural_automl.studies import artifact_store_of
@@ -87,6 +87,11 @@ class ArchitectureObjective:
         value: Literal["last", "best"] = "last",
         artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
     ) -> None:
+        if not callable(getattr(evaluator, "evaluate", None)):
+            raise TypeError(
+                "an evaluator must have a method evaluate(architecture, context) but got "
+                f"{type(evaluator).__name__}"
+            )
         if value not in ("last", "best"):
             raise ValueError(f"`value` must be 'last' or 'best' but got {value!r}")
         if epochs is not None and epochs < 1:
@@ -131,7 +136,8 @@ class ArchitectureObjective:
 
         Raises:
             optuna.TrialPruned: The architecture is infeasible, or the pruner gave it up.
-            StudyError: The study has another number of objectives.
+            StudyError: The study was begun with another space, data or metric, or optimises the
+                metric in the wrong direction.
         """
         self._announce(trial.study)
         architecture = self._suggest(trial)
@@ -149,18 +155,27 @@ class ArchitectureObjective:
 
     # --- before training ----------------------------------------------------------------------
 
+    def terms(self) -> Terms:
+        """Return what all trials of a study of this objective share."""
+        return Terms(
+            space=self.space.to_dsl(),
+            metrics=",".join(self.metrics),
+            value=self.value,
+            epochs=self.longest_training(),
+            data_fingerprint=getattr(self.evaluator, "data_fingerprint", ""),
+            evaluator_settings=self._evaluator_settings(),
+        )
+
+    def _evaluator_settings(self) -> str:
+        settings = getattr(self.evaluator, "fingerprint", type(self.evaluator).__qualname__)
+        return str(settings)
+
     def _announce(self, study: optuna.Study) -> None:
-        """Check the study once in this process, and write down what it searches."""
-        if id(study) in self._announced:
-            return
-        if len(study.directions) != len(self.metrics):
-            raise StudyError(
-                f"the study has {len(study.directions)} objectives but the metrics are "
-                f"{', '.join(self.metrics)}"
-            )
-        describe_study(study, self.space)
-        self._memory.read(study)
-        self._announced.add(id(study))
+        """Come to terms with a study, once in this process."""
+        if id(study) not in self._announced:
+            agree(study, self.terms())
+            self._memory.read(study)
+            self._announced.add(id(study))
 
     def _suggest(self, trial: Trial) -> Architecture:
         try:
@@ -242,8 +257,7 @@ class ArchitectureObjective:
         return int(of_evaluator or settings["epochs"])
 
     def _fingerprints(self, epochs: int) -> dict[str, str]:
-        own = getattr(self.evaluator, "fingerprint", type(self.evaluator).__qualname__)
-        text = json.dumps([own, epochs, self.metrics, self.value])
+        text = json.dumps([self._evaluator_settings(), epochs, self.metrics, self.value])
         prints = {"evaluator_fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
         of_data = getattr(self.evaluator, "data_fingerprint", None)
         if of_data is not None:
@@ -318,24 +332,6 @@ def _infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> 
         trial.set_constraint(name, value)
     trial.set_user_attr("infeasible", reason)
     return optuna.TrialPruned(f"infeasible: {reason}")
-
-
-def describe_study(study: optuna.Study, space: ArchitectureSpace) -> None:
-    """Write the space and the version into a study, or check that it searches this space.
-
-    Raises:
-        StudyError: The study searches another space.
-    """
-    text = space.to_dsl()
-    known = study.user_attrs.get("space")
-    if known is None:
-        study.set_user_attr("space", text)
-        study.set_user_attr("neural_automl_version", __version__)
-    elif known != text:
-        raise StudyError(
-            f"the study {study.study_name!r} searches another space; use another study name, or "
-            "the space that it began with"
-        )
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -30,6 +30,7 @@ class StudySummary:
         name: Of the study.
         trials: All trials, by the name of their state, in lower case.
         trained: Trials that trained, to their end or until they were stopped.
+        interrupted: Trials that their user cut off.
         infeasible: Trials that were not trained, or not to an end, for a limit, a shape,
             divergence or memory.
         epochs_trained: Sum over all trials.
@@ -43,6 +44,7 @@ class StudySummary:
     name: str
     trials: dict[str, int]
     trained: int
+    interrupted: int
     infeasible: int
     epochs_trained: int
     epochs_saved: int
@@ -67,6 +69,7 @@ def summarise(study: optuna.Study) -> StudySummary:
         name=study.study_name,
         trials=states,
         trained=sum(map(is_trained, trials)),
+        interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
         infeasible=sum("infeasible" in trial.user_attrs for trial in trials),
         epochs_trained=int(sum(trial.user_attrs.get("epochs", 0) for trial in trials)),
         epochs_saved=sum(map(_epochs_saved, trials)),
@@ -87,6 +90,40 @@ def best_trial(study: optuna.Study) -> FrozenTrial | None:
     """Return the best completed trial; None where there is none, or several objectives."""
     trials = top_trials(study, 1) if len(study.directions) == 1 else []
     return trials[0] if trials else None
+
+
+def require_best(study: optuna.Study) -> FrozenTrial:
+    """Return the best completed trial.
+
+    Raises:
+        StudyError: There is none, or the study has several objectives and so no best one.
+    """
+    if len(study.directions) > 1:
+        front = ", ".join(str(trial.number) for trial in study.best_trials) or "none yet"
+        raise StudyError(
+            f"the study {study.study_name!r} has {len(study.directions)} objectives and no best "
+            f"trial; choose one of the Pareto front: {front}"
+        )
+    trial = best_trial(study)
+    if trial is None:
+        raise StudyError(f"no trial of the study {study.study_name!r} completed")
+    return trial
+
+
+def metrics_of(study: optuna.Study) -> list[str]:
+    """Return the names of a study's objectives."""
+    named = study.user_attrs.get("metrics")
+    if named is None:
+        return [f"value {index}" for index in range(len(study.directions))]
+    return str(named).split(",")
+
+
+def front_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
+    """Return the best trials: of several objectives, the Pareto front by the first of them."""
+    if len(study.directions) == 1:
+        return top_trials(study, count)
+    sign = -1.0 if study.directions[0].name == "MAXIMIZE" else 1.0
+    return sorted(study.best_trials, key=lambda trial: sign * trial.values[0])[:count]
 
 
 def top_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:

@@ -154,7 +154,7 @@ def test_describe(tmp_path: Path) -> None:
 
     assert "layers[1].Dense.units" in shown.stdout
     assert "choice(8, 16, 32)" in shown.stdout
-    assert "3 configurations" in shown.stdout
+    assert "3 architectures" in shown.stdout
     summary = json.loads(told.stdout)
     assert summary["size"] == 3
     assert summary["feasible"] == 1.0
@@ -167,7 +167,7 @@ def test_validate(tmp_path: Path) -> None:
     ran = cli("validate", "space.neural", cwd=tmp_path)
 
     assert ran.returncode == 0
-    assert ran.stdout == "space.neural: valid, 3 configurations\n"
+    assert ran.stdout == "space.neural: valid, 3 architectures\n"
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_another_space_in_the_same_study(searched: Path) -> None:
     ran = cli("search", "other.neural", "--data", "digits", cwd=searched)
 
     assert ran.returncode == 2
-    assert "searches another space; use another study name" in ran.stderr
+    assert "was begun with another space" in ran.stderr
 
 
 def test_a_locked_database(searched: Path, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_ctrl_c_keeps_everything(tmp_path: Path) -> None:
     stdout, stderr = running.communicate(timeout=60)
     status = cli("status", "--storage", "results/study.db", "--json", cwd=tmp_path)
 
-    assert running.returncode == 0, stderr
+    assert running.returncode == 130, stderr
     assert "Interrupted; the same command goes on." in stdout
     assert "Traceback" not in stderr
     assert json.loads(status.stdout)["trials"] == {"fail": 1}

@@ -1,7 +1,7 @@
 """Spaces of architectures: the tree of fixed layers and choices."""
 
 from neural_automl.architecture_space._constraints import Constraint, as_constraints
-from neural_automl.architecture_space._describe import SpaceSummary
+from neural_automl.architecture_space._describe import SpaceSummary, number_text
 from neural_automl.architecture_space._nodes import (
     Cell,
     Layer,
@@ -37,5 +37,6 @@ __all__ = [
     "SpaceSummary",
     "Trial",
     "as_constraints",
+    "number_text",
     "value_text",
 ]

@@ -28,6 +28,7 @@ class SpaceSummary:
     Attributes:
         name: Of its networks.
         size: Exact number of configurations; ``inf`` where something is continuous.
+        architectures: The same without what only the training depends on.
         decisions: What can be decided, by the name that a study gives it, in words.
         outline: The tree in words.
         samples: How many architectures were drawn.
@@ -37,6 +38,7 @@ class SpaceSummary:
 
     name: str
     size: int | float = field(repr=False)  # Python writes no integer of more than 4,300 digits
+    architectures: int | float = field(repr=False)
     decisions: Mapping[str, str]
     outline: tuple[Outline, ...]
     samples: int
@@ -48,7 +50,9 @@ class SpaceSummary:
 
         A size above 1e300 is a text too: ``1.2e+5000``.
         """
-        return {**asdict(self), "size": self.size if self.size < _HUGE else number_text(self.size)}
+        sizes = {"size": self.size, "architectures": self.architectures}
+        plain = {name: n if n < _HUGE else number_text(n) for name, n in sizes.items()}
+        return {**asdict(self), **plain}
 
 
 def number_text(number: int | float) -> str:
@@ -78,6 +82,7 @@ def describe(space: ArchitectureSpace, samples: int, seed: int) -> SpaceSummary:
     return SpaceSummary(
         name=space.name,
         size=space.get_search_space_size(),
+        architectures=space.get_search_space_size(training=False),
         decisions={name: offer_text(offer) for name, offer in space.decisions().items()},
         outline=outline(space.nodes),
         samples=samples,

@@ -289,6 +289,8 @@ def Parallel(branches: Iterable[LayersLike], *, merge: str = "concat") -> Layer:
 
 def _operation(operation: Any, position: Position) -> str | Call:
     """Return an operation of a cell with its parameters conformed."""
+    if isinstance(operation, Layer) and not operation.body:
+        operation = Call(operation.type, operation.params)
     name, params = (
         (operation.type, operation.params) if isinstance(operation, Call) else (operation, {})
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
 from neural_automl.architecture_space._values import Open, value_text
+from neural_automl.values import Expression
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,6 +58,8 @@ def _call(kind: str, params: Iterable[tuple[str, Any]]) -> str:
 def _text(value: Any) -> str:
     if isinstance(value, Open) and value.name is not None:
         return value.name
+    if isinstance(value, Expression):
+        return value.text(_text)
     if isinstance(value, list):
         return ", ".join(str(element) for element in value)
     return value_text(value)

@@ -253,12 +253,17 @@ class ArchitectureSpace:
                 broken[constraint.metric] = max(excess, broken.get(constraint.metric, excess))
         return broken
 
-    def get_search_space_size(self) -> int | float:
+    def get_search_space_size(self, *, training: bool = True) -> int | float:
         """Return how many configurations there are; ``inf`` where one is continuous.
 
         Exact: a parameter counts only where it exists, and what is tied counts once.
+
+        Args:
+            training: Whether loss, optimizer and training settings count; without them, it is
+                the number of architectures.
         """
-        return count_configurations(self._located(), self._training.values())
+        values = self._training.values() if training else []
+        return count_configurations(self._located(), values)
 
     def describe(self, *, samples: int = 200, seed: int = 0) -> SpaceSummary:
         """Return the space in numbers: size, decisions, and costs of random architectures.
@@ -352,7 +357,7 @@ class ArchitectureSpace:
         from neural_automl.dsl import is_text, parse
 
         if isinstance(text_or_path, Path) or not is_text(text_or_path):
-            text_or_path = Path(text_or_path).read_text(encoding="utf-8")
+            text_or_path = _read_text(Path(text_or_path))
         network = parse(text_or_path)
         for text in network.warnings:
             warnings.warn(text, UserWarning, stacklevel=2)
@@ -383,3 +388,10 @@ def _check_nesting(data: Any) -> None:
             stack.extend((value, depth + 1) for value in item.values())
         elif isinstance(item, list | tuple):
             stack.extend((value, depth + 1) for value in item)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SpaceError(f"{file} is no text in UTF-8: {error.reason}") from error

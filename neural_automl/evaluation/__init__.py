@@ -2,9 +2,11 @@
 
 from neural_automl.evaluation._context import EvaluationContext, Evaluator
 from neural_automl.evaluation._evaluator import ArchitectureEvaluator
+from neural_automl.evaluation._names import METRIC_NAMES
 from neural_automl.evaluation._tracker import MetricTracker, direction_of
 
 __all__ = [
+    "METRIC_NAMES",
     "ArchitectureEvaluator",
     "EvaluationContext",
     "Evaluator",

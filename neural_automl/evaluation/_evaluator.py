@@ -203,6 +203,7 @@ class ArchitectureEvaluator:
         """
         graph = target if isinstance(target, Graph) else target.graph
         loss = self._loss(target)
+        check_names(self._names or (), task_of(loss))
         sources = {"training": self._train, "validation": self._validation}
         for name, source in sources.items():
             if source is not None:

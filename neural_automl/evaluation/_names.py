@@ -11,6 +11,9 @@ from neural_automl.parameters import did_you_mean
 CLASSIFICATION_METRICS: Final = ("accuracy", "f1", "precision", "recall", "auroc")
 REGRESSION_METRICS: Final = ("mse", "mae", "r2", "rmse")
 
+#: Every metric that can be asked for by name.
+METRIC_NAMES: Final = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS)
+
 #: What is measured where nothing is asked for; the first decides which epoch is the best.
 DEFAULT_METRICS: Final[Mapping[Task, tuple[str, ...]]] = {
     "classification": ("accuracy",),
@@ -28,7 +31,7 @@ def check_names(names: Iterable[str], task: Task | None = None) -> None:
     Raises:
         ValueError: One is not; the message lists those that are.
     """
-    known = (*CLASSIFICATION_METRICS, *REGRESSION_METRICS) if task is None else _METRICS_OF[task]
+    known = METRIC_NAMES if task is None else _METRICS_OF[task]
     what = "" if task is None else f" for a {task}"
     for name in names:
         if name not in known:

@@ -33,8 +33,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: ("_space_*", "architecture_space", "dsl", "space"),
     2: ("backends", "data", "evaluation", "export", "learning_curve", "zero_cost"),
     3: (
+        "_budget",
         "_memory",
         "_options",
+        "_terms",
         "artifacts",
         "early_stopping",
         "executor",

@@ -65,7 +65,7 @@ def test_called_again_it_goes_on(tmp_path: Path) -> None:
     nothing = engine_in(tmp_path).search(small_space(), evaluator=evaluator, max_trials=5)
 
     assert len(evaluator.trained) == 5
-    assert again.stop_reason == nothing.stop_reason == "budget"
+    assert (again.stop_reason, nothing.stop_reason) == ("budget", "trained already")
     assert again.study.user_attrs["max_trials"] == 5
 
 

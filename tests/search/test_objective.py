@@ -112,7 +112,7 @@ def test_a_study_of_another_space_is_refused() -> None:
     study = run(objective_over(), trials=1)
     other = objective_over(space=ArchitectureSpace((4,), [Layer("Dense", Choice(2, 3))]))
 
-    with pytest.raises(StudyError, match="searches another space"):
+    with pytest.raises(StudyError, match="was begun with another space"):
         study.optimize(other, n_trials=1)
 
 

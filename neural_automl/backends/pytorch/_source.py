@@ -68,10 +68,10 @@ def _class_docstring(architecture: Architecture) -> str:
 
 def _docstring(architecture: Architecture, name: str) -> list[str]:
     graph, cost = architecture.graph, architecture.cost
-    head = f" Apply {graph.head} for probabilities." if graph.head else ""
+    head = f", logits: apply {graph.head} for probabilities" if graph.head else ""
     shapes = (
-        f"Input {_shape_text(architecture.input_shape)}, "
-        f"output {_shape_text(graph.nodes[graph.logits].shape)}.{head}"
+        f"Input {_shape_text(architecture.input_shape)}, scaled as in training; "
+        f"output {_shape_text(graph.nodes[graph.logits].shape)}{head}."
     )
     costs = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds for one sample."
     return [
@@ -79,6 +79,14 @@ def _docstring(architecture: Architecture, name: str) -> list[str]:
         "",
         *wrap(shapes, _LINE),
         *wrap(costs, _LINE),
+        "",
+        "With trained weights:",
+        "",
+        "    from safetensors.torch import load_file",
+        "",
+        f"    model = {name}()",
+        '    model.load_state_dict(load_file("weights.safetensors"))',
+        "    model.eval()",
         '"""',
     ]
 

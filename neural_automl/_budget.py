@@ -1,0 +1,68 @@
+"""When a search has enough, or nothing will come of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from optuna.trial import TrialState
+
+from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
+from neural_automl.registry import is_trained
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+#: So many trials in a row without a training end a search: nothing more will come.
+_INFEASIBLE_IN_A_ROW: Final = 200
+_FAILURES_IN_A_ROW: Final = 3
+
+
+class Budget:
+    """Ends a search when enough was trained, or nothing will be.
+
+    Attributes:
+        reason: Why it ended it, or None.
+        error: What to raise, or None.
+    """
+
+    def __init__(self, max_trials: int) -> None:
+        self._max_trials = max_trials
+        self.reason: str | None = None
+        self.error: Exception | None = None
+
+    def is_spent(self, study: optuna.Study) -> bool:
+        """Return whether so many trials have trained."""
+        return sum(map(is_trained, study.get_trials(deepcopy=False))) >= self._max_trials
+
+    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Stop the study if this trial was the last."""
+        if trial.state == TrialState.FAIL:
+            self._after_failures(study, trial)
+        elif "infeasible" in trial.user_attrs:
+            self._after_infeasible(study, trial)
+        elif self.is_spent(study):
+            self.reason = "budget"
+            study.stop()
+
+    def _after_failures(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        recent = _finished(study)[-_FAILURES_IN_A_ROW:]
+        if len(recent) == _FAILURES_IN_A_ROW and all(t.state == TrialState.FAIL for t in recent):
+            text = trial.user_attrs.get("error", "unknown error").strip()
+            self.error = StudyError(
+                f"{_FAILURES_IN_A_ROW} trials in a row failed, the last with:\n{text}"
+            )
+            study.stop()
+
+    def _after_infeasible(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        recent = _finished(study)[-_INFEASIBLE_IN_A_ROW:]
+        if len(recent) == _INFEASIBLE_IN_A_ROW and not any(map(is_trained, recent)):
+            self.error = NoFeasibleArchitectureError(
+                f"none of the last {_INFEASIBLE_IN_A_ROW} proposals could be trained; the last "
+                f"one {trial.user_attrs['infeasible']}"
+            )
+            study.stop()
+
+
+def _finished(study: optuna.Study) -> list[FrozenTrial]:
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished()]
