@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 
 from neural_automl.exceptions import StudyError
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _SQLITE: Final = "sqlite:///"
 #: Seconds that a connection waits for another process that writes.
 _BUSY_SECONDS: Final = 20.0
+#: Of processes that begin a new database together, each makes what another has not made yet.
+_OPENINGS: Final = 20
 
 
 def storage_url(storage: str | Path) -> str:
@@ -94,16 +97,29 @@ def open_storage(storage: str | Path, *, must_exist: bool = False) -> RDBStorage
     with storage_errors(url):
         try:
             if path is None:
-                return RDBStorage(url)
+                return _make_tables(url, {})
             busy_seconds = float(str(make_url(url).query.get("timeout", _BUSY_SECONDS)))
             _set_write_ahead(path, busy_seconds)
-            opened = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": busy_seconds}})
+            opened = _make_tables(url, {"connect_args": {"timeout": busy_seconds}})
         except (ArgumentError, ModuleNotFoundError, ImportError, ValueError) as error:
             raise StudyError(f"{masked(url)} is no storage: {error}") from error
     event.listen(opened.engine, "connect", _relax_sync)
     # The connection that made the tables is older than the listener.
     opened.engine.dispose()
     return opened
+
+
+def _make_tables(url: str, engine_options: dict[str, Any]) -> RDBStorage:
+    """Open a storage, again where another process makes its tables at the same moment."""
+    for attempt in range(_OPENINGS):
+        try:
+            return RDBStorage(url, engine_kwargs=dict(engine_options))
+        except (OperationalError, IntegrityError) as error:
+            text = str(error.orig)
+            if attempt == _OPENINGS - 1 or not ("already exists" in text or "UNIQUE" in text):
+                raise
+            time.sleep(0.05 * (attempt + 1))
+    raise AssertionError("the loop returns or raises")
 
 
 def _set_write_ahead(path: Path, busy_seconds: float) -> None:
