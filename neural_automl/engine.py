@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -34,6 +34,7 @@ from neural_automl.studies import (
     artifact_directory,
     load_study,
     make_artifact_store,
+    masked,
     open_study,
     quiet_optuna,
     storage_errors,
@@ -68,7 +69,7 @@ class SearchResult:
     study: optuna.Study
     space: ArchitectureSpace
     stop_reason: str
-    storage: str
+    storage: str = field(repr=False)
     artifact_store: ArtifactStore
     evaluator: Evaluator | None = None
 
@@ -359,7 +360,7 @@ class AutoMLEngine:
         if self._result is None:
             raise StudyError("nothing was searched yet; call search or load_checkpoint first")
         summary = summarise(self._result.study).to_dict()
-        return {**summary, "stop_reason": self._result.stop_reason, "storage": self.storage}
+        return {**summary, "stop_reason": self._result.stop_reason, "storage": masked(self.storage)}
 
     def _make_result(
         self, study: optuna.Study, space: ArchitectureSpace, reason: str

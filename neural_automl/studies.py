@@ -15,7 +15,7 @@ from optuna.exceptions import OptunaError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.study import StudyDirection
 from sqlalchemy import event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError, SQLAlchemyError
 
 from neural_automl.exceptions import StudyError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-_SQLITE: Final = "sqlite:///"
 #: Seconds that a connection waits for another process that writes.
 _BUSY_SECONDS: Final = 20.0
 #: Of processes that begin a new database together, each makes what another has not made yet.
@@ -36,22 +35,35 @@ _OPENINGS: Final = 20
 def storage_url(storage: str | Path) -> str:
     """Return a storage as a URL: a path is the file of a SQLite database."""
     text = str(storage)
-    return text if re.match(r"^[a-z][a-z0-9+]*:", text) else f"{_SQLITE}{text}"
+    if re.match(r"^[a-z][a-z0-9+]*:", text):
+        return text
+    # A file's name may hold what means something in a URL: ? # %
+    return URL.create("sqlite", database=text).render_as_string()
 
 
 def sqlite_path(url: str) -> Path | None:
     """Return the file of a SQLite URL, or None for another kind and for one in memory."""
-    if not url.startswith(_SQLITE) or url in (_SQLITE, f"{_SQLITE}:memory:"):
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
         return None
-    return Path(url.removeprefix(_SQLITE).split("?")[0])
+    name = parsed.database
+    if parsed.get_backend_name() != "sqlite" or not name or name.startswith((":memory:", "file:")):
+        return None
+    return Path(name)
 
 
 def masked(url: str) -> str:
     """Return a URL without its password."""
     try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return re.sub(r"//[^@/]*@", "//***@", url)
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return re.sub(r"//.*@", "//***@", url.partition("?")[0])
+    query = {
+        name: "***" if re.search("pass|pwd|secret|token", name, re.IGNORECASE) else value
+        for name, value in parsed.query.items()
+    }
+    return parsed.set(query=query).render_as_string(hide_password=True)
 
 
 @contextlib.contextmanager
@@ -86,6 +98,11 @@ def open_storage(storage: str | Path, *, must_exist: bool = False) -> RDBStorage
         StudyError: The database is missing, locked, read-only, or no study database.
     """
     url = storage_url(storage)
+    try:
+        make_url(url)
+    except (ArgumentError, ValueError):
+        # What SQLAlchemy says may quote a part of the password.
+        raise StudyError(f"{masked(url)} is no storage: it can't be read as a URL") from None
     path = sqlite_path(url)
     if path is not None:
         if must_exist and not path.is_file():
