@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -131,7 +132,7 @@ def prepare_inputs(x: Array, name: str = "x") -> Array:
     if x.dtype == np.uint8 and x.ndim >= 3:
         return x.astype(np.float32) / np.float32(255)
     if x.dtype.kind in "iu":
-        return x
+        return x.astype(x.dtype.newbyteorder("="), copy=False)
     return _finite_floats(x, name)
 
 
@@ -300,6 +301,18 @@ def _read_digits() -> dict[str, Pair]:
     return {"train": (images, np.asarray(digits.target))}
 
 
+#: What NumPy and zipfile raise on files that are broken, encrypted or made to harm.
+_UNREADABLE: Final = (
+    OSError,
+    ValueError,
+    EOFError,
+    MemoryError,
+    SyntaxError,
+    RuntimeError,  # also RecursionError and NotImplementedError
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _PARTS: Final[Mapping[str, str]] = {
     "train": "train",
     "val": "val",
@@ -318,7 +331,9 @@ def _read_npz(path: Path) -> dict[str, Pair]:
             wanted = {key: place for key in archive.files if (place := _place_of(key))}
             arrays = {place: np.asarray(archive[key]) for key, place in wanted.items()}
             found = ", ".join(archive.files) or "nothing"
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except DataError:
+        raise
+    except _UNREADABLE as error:
         raise DataError(f"cannot read '{path}': {error}") from error
     parts = {part for part, _ in arrays}
     if "train" not in parts:

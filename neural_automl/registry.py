@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from neural_automl.architecture_space import ArchitectureSpace
-from neural_automl.exceptions import StudyError
+from neural_automl.exceptions import DSLError, StudyError
 
 if TYPE_CHECKING:
     import optuna
@@ -71,19 +71,25 @@ def summarise(study: optuna.Study) -> StudySummary:
         trained=sum(map(is_trained, trials)),
         interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
         infeasible=sum("infeasible" in trial.user_attrs for trial in trials),
-        epochs_trained=int(sum(trial.user_attrs.get("epochs", 0) for trial in trials)),
+        epochs_trained=int(sum(_number(trial, "epochs") for trial in trials)),
         epochs_saved=sum(map(_epochs_saved, trials)),
-        train_seconds=float(sum(trial.user_attrs.get("train_seconds", 0.0) for trial in trials)),
+        train_seconds=float(sum(_number(trial, "train_seconds") for trial in trials)),
         best_trial=None if best is None else best.number,
         best_values=None if best is None else tuple(best.values),
         fallbacks=tuple(study.user_attrs.get("fallbacks", ())),
     )
 
 
+def _number(trial: FrozenTrial, name: str) -> float:
+    """Return an attribute; 0 where it is not there, or another program's and no number."""
+    value = trial.user_attrs.get(name, 0)
+    return value if isinstance(value, int | float) else 0
+
+
 def _epochs_saved(trial: FrozenTrial) -> int:
     if trial.state != TrialState.PRUNED or not is_trained(trial):
         return 0
-    return max(0, int(trial.user_attrs.get("max_epochs", 0) - trial.user_attrs.get("epochs", 0)))
+    return max(0, int(_number(trial, "max_epochs") - _number(trial, "epochs")))
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:
@@ -141,11 +147,26 @@ def space_of(study: optuna.Study) -> ArchitectureSpace:
         StudyError: The study was not made by this package.
     """
     text = study.user_attrs.get("space")
-    if text is None:
+    # Text alone: from_dsl takes a string without a brace for a file's name.
+    if not isinstance(text, str) or "{" not in text:
         raise StudyError(f"the study {study.study_name!r} holds no space of architectures")
-    return ArchitectureSpace.from_dsl(text)
+    try:
+        return ArchitectureSpace.from_dsl(text)
+    except DSLError as error:
+        raise StudyError(
+            f"the space that the study {study.study_name!r} holds can't be read:\n{error}"
+        ) from error
 
 
 def architecture_of(space: ArchitectureSpace, trial: FrozenTrial) -> Architecture:
-    """Return the architecture of a trial, rebuilt from its parameters."""
-    return space.suggest(FixedTrial(trial.params))
+    """Return the architecture of a trial, rebuilt from its parameters.
+
+    Raises:
+        StudyError: The trial is not one of this space.
+    """
+    try:
+        return space.suggest(FixedTrial(trial.params))
+    except ValueError as error:
+        raise StudyError(
+            f"trial {trial.number} is not one of the space {space.name}: {error}"
+        ) from error

@@ -201,13 +201,16 @@ def open_source(data: Any, name: str) -> Source:
     Raises:
         DataError: It is none of these, or its content breaks a rule.
     """
-    if isinstance(data, TensorDataset) and len(data.tensors) == 2:
+    # A subclass may alter what it gives.
+    if type(data) is TensorDataset and len(data.tensors) == 2:
         data = data.tensors
     if isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], tuple):
         pair = prepare_pair(data, name)
         check_pair(pair, f"{name} inputs", f"{name} targets")
         return ArraySource(*pair)
     if isinstance(data, Dataset) and not isinstance(data, IterableDataset):
+        if len(cast("Sized", data)) == 0:
+            raise DataError(f"the {name} data is empty")
         with _fixed_randomness():
             x, y = unpack(data[0])
         first = (to_array(x)[np.newaxis], to_array(y)[np.newaxis])
