@@ -30,12 +30,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = AutoMLEngine(output_dir=folder, device="cpu")
         shown = "sqlite:///results/study.db"
-        tables.print_intro(console, space, "digits", shown)
+        splits = load_data("digits")
+        tables.print_intro(console, space, "digits", splits, ["val_accuracy"], "cpu")
         # A recorded live display keeps its first frame: show it elsewhere, and record the last.
         with tables.SearchProgress(Console(), TRIALS) as progress:
-            result = engine.search(
-                space, load_data("digits"), max_trials=TRIALS, callbacks=[progress]
-            )
+            result = engine.search(space, splits, max_trials=TRIALS, callbacks=[progress])
         console.print(progress)
         tables.print_result(console, result, shown)
     target = ROOT / "docs" / "images" / "search.svg"

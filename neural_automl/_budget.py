@@ -28,6 +28,7 @@ class Budget:
 
     def __init__(self, max_trials: int) -> None:
         self._max_trials = max_trials
+        self._failures = 0
         self.reason: str | None = None
         self.error: Exception | None = None
 
@@ -38,19 +39,22 @@ class Budget:
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Stop the study if this trial was the last."""
         if trial.state == TrialState.FAIL:
-            self._after_failures(study, trial)
-        elif "infeasible" in trial.user_attrs:
+            self._after_failure(study, trial)
+            return
+        self._failures = 0
+        if "infeasible" in trial.user_attrs:
             self._after_infeasible(study, trial)
         elif self.is_spent(study):
             self.reason = "budget"
             study.stop()
 
-    def _after_failures(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        recent = _finished(study)[-_FAILURES_IN_A_ROW:]
-        if len(recent) == _FAILURES_IN_A_ROW and all(t.state == TrialState.FAIL for t in recent):
-            text = trial.user_attrs.get("error", "unknown error").strip()
+    def _after_failure(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        self._failures += 1
+        if self._failures == _FAILURES_IN_A_ROW:
+            lines = trial.user_attrs.get("error", "unknown error").strip().splitlines()
             self.error = StudyError(
-                f"{_FAILURES_IN_A_ROW} trials in a row failed, the last with:\n{text}"
+                f"{_FAILURES_IN_A_ROW} trials in a row failed, the last, {trial.number}, with: "
+                f"{lines[-1]} (its attribute 'error' holds the traceback)"
             )
             study.stop()
 

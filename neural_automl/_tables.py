@@ -186,7 +186,9 @@ def _number(value: float) -> str:
 
 def _best_table(study: optuna.Study, trials: list[FrozenTrial]) -> Table:
     several = len(study.directions) > 1
-    table = Table(title=f"{'Pareto front' if several else 'Best trials'} of {study.study_name}")
+    table = Table(
+        title=f"{'Pareto front' if several else 'Best trials'} of {escape(study.study_name)}"
+    )
     table.add_column("trial", justify="right")
     metrics = metrics_of(study)
     for name in metrics:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 import warnings
@@ -68,6 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: By default the process's own.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A path, or a name, may hold what the terminal cannot write.
+            stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True)
     try:
         with contextlib.suppress(BrokenPipeError):
@@ -217,7 +222,12 @@ def search(
         evaluator = engine.make_evaluator(splits)
         engine.check(space, evaluator)
     tables.print_intro(
-        console, space, data, splits, engine.metrics_for(evaluator), evaluator.choose_device()
+        console,
+        space,
+        data,
+        splits,
+        engine.metrics_for(space, evaluator),
+        evaluator.choose_device(),
     )
     with tables.SearchProgress(console, trials) as progress:
         result = engine.search(
@@ -257,7 +267,7 @@ def validate(
     ],
 ) -> None:
     """Check files of the space language; errors are printed as file:line:column: message."""
-    console, wrong = Console(), 0
+    wrong = 0
     for file in files:
         try:
             space = ArchitectureSpace.from_dsl(file)
@@ -269,9 +279,7 @@ def validate(
             wrong += 1
             typer.echo(f"{file}: {error.strerror}", err=True)
         else:
-            console.print(
-                f"{file}: valid, {tables.size_text(space)}", highlight=False, soft_wrap=True
-            )
+            typer.echo(f"{file}: valid, {tables.size_text(space)}")
     if wrong:
         raise typer.Exit(2)
 
@@ -326,9 +334,8 @@ def export(
         files = export_architecture(
             architecture, output, formats=formats or EXPORT_FORMATS, weights=weights
         )
-    console = Console()
     for path in files:
-        console.print(str(path), highlight=False)
+        typer.echo(str(path))
 
 
 def _find_trial(study: optuna.Study, number: int) -> FrozenTrial:

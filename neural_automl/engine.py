@@ -246,7 +246,7 @@ class AutoMLEngine:
         objective = ArchitectureObjective(
             space,
             self.evaluator,
-            metrics=self.metrics_for(self.evaluator),
+            metrics=self.metrics_for(space, self.evaluator),
             epochs=max_epochs_per_trial,
             seed=self.seed,
             device=self.device,
@@ -280,16 +280,20 @@ class AutoMLEngine:
             metrics=names or None,
             backend=self.backend,
             device=self.device,
+            keep=self.value,
+            monitor=next((m for m in self.metrics or () if m not in COST_METRICS), None),
         )
         evaluator.choose_device()
         return evaluator
 
-    def metrics_for(self, evaluator: Evaluator) -> tuple[str, ...]:
-        """Return what is optimised: what was asked for, or what is usual for the task."""
+    def metrics_for(self, space: ArchitectureSpace, evaluator: Evaluator) -> tuple[str, ...]:
+        """Return what is optimised: what was asked for, or what is usual for the loss."""
         if self.metrics:
             return tuple(self.metrics)
-        is_regression = getattr(evaluator, "task", None) == "regression"
-        return ("val_mse",) if is_regression else ("val_accuracy",)
+        if isinstance(evaluator, ArchitectureEvaluator):
+            # By the loss, not by the targets: whole numbers may be values.
+            return evaluator.metrics_for(space.sample_architecture(seed=0))[:1]
+        return ("val_accuracy",)
 
     def check(self, space: ArchitectureSpace, evaluator: Evaluator) -> None:
         """Check, before a study is made, that a search can begin; ``search`` does so too.
@@ -314,6 +318,11 @@ class AutoMLEngine:
             sampler=optuna.samplers.RandomSampler(),
             pruner=self._make_pruner(objective.longest_training()),
         )
+        if "space" not in study.user_attrs and _finished(study):
+            raise StudyError(
+                f"the study {study.study_name!r} holds trials of another program; use another "
+                "study name"
+            )
         agree(study, objective.terms())
         # A sampler that begins again with its old seed would propose its old trials again.
         study.sampler = self._make_sampler(objective.space, len(study.get_trials(deepcopy=False)))
@@ -391,6 +400,10 @@ def _measured(metrics: Sequence[str]) -> list[str]:
             )
         names.append(metric.removeprefix("val_"))
     return names
+
+
+def _finished(study: optuna.Study) -> bool:
+    return any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
 
 def _queue_interrupted(study: optuna.Study) -> None:

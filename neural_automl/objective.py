@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import socket
 import traceback
+import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
@@ -17,7 +19,7 @@ from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_c
 from neural_automl.artifacts import save_artifacts
 from neural_automl.early_stopping import may_stop_at
 from neural_automl.evaluation import EvaluationContext, Evaluator, direction_of
-from neural_automl.exceptions import DivergenceError, OutOfMemoryError, SpaceError
+from neural_automl.exceptions import DivergenceError, EvaluationError, OutOfMemoryError, SpaceError
 from neural_automl.hyperparameters import TRAINING
 from neural_automl.parameters import check_parameters
 from neural_automl.studies import artifact_store_of
@@ -39,10 +41,10 @@ class ArchitectureObjective:
 
     Works with a plain ``study.optimize`` and any Optuna sampler and pruner.
 
-    A trial whose architecture breaks a limit, whose shapes cannot follow, that diverges or finds
-    no memory ends PRUNED with a constraint above 0 and the reason in the user attribute
-    ``infeasible``: FAIL would be invisible to samplers. Anything else that an evaluator raises is
-    kept in the attribute ``error`` and raised again.
+    A trial whose architecture breaks a limit, whose shapes cannot follow, that diverges, finds no
+    memory or cannot be trained (``EvaluationError``) ends PRUNED with a constraint above 0 and
+    the reason in the user attribute ``infeasible``: FAIL would be invisible to samplers. Anything
+    else that an evaluator raises is kept in the attribute ``error`` and raised again.
 
     Args:
         space: What architectures are suggested from.
@@ -111,7 +113,15 @@ class ArchitectureObjective:
         self.value = value
         self.artifact_store = artifact_store
         self._memory = MemoryLimits()
-        self._announced: set[int] = set()
+        # By reference: an identity is given anew once a study is gone.
+        self._announced: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_announced"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._announced = weakref.WeakSet()
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -140,9 +150,8 @@ class ArchitectureObjective:
                 metric in the wrong direction.
         """
         self._announce(trial.study)
-        architecture = self._suggest(trial)
         try:
-            return self._train(trial, architecture)
+            return self._train(trial, self._suggest(trial))
         except optuna.TrialPruned:
             raise
         except KeyboardInterrupt:
@@ -172,10 +181,10 @@ class ArchitectureObjective:
 
     def _announce(self, study: optuna.Study) -> None:
         """Come to terms with a study, once in this process."""
-        if id(study) not in self._announced:
+        if study not in self._announced:
             agree(study, self.terms())
             self._memory.read(study)
-            self._announced.add(id(study))
+            self._announced.add(study)
 
     def _suggest(self, trial: Trial) -> Architecture:
         try:
@@ -232,13 +241,17 @@ class ArchitectureObjective:
         for name, value in self._fingerprints(epochs).items():
             trial.set_user_attr(name, value)
         try:
-            metrics = dict(self.evaluator.evaluate(architecture, context))
+            metrics = _as_floats(self.evaluator.evaluate(architecture, context))
+            self._check_finite(metrics)
         except DivergenceError as error:
             run.record(run.last)
             raise _infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
         except OutOfMemoryError as error:
             self._memory.remember(trial.study, architecture, self._device_name())
             raise _infeasible(trial, {"memory": 1.0}, str(error)) from error
+        except EvaluationError as error:
+            run.record(run.last)
+            raise _infeasible(trial, {"training": 1.0}, str(error)) from error
         run.record(metrics)
         if run.stopped:
             raise optuna.TrialPruned(f"stopped after epoch {run.epoch}")
@@ -248,6 +261,11 @@ class ArchitectureObjective:
         if store is not None:
             save_artifacts(store, trial, architecture, run.weights, run.curve)
         return self._values(architecture, metrics)
+
+    def _check_finite(self, metrics: Mapping[str, float]) -> None:
+        for metric in self.metrics:
+            if not math.isfinite(metrics.get(metric, 0.0)):
+                raise DivergenceError(f"{metric} became {metrics[metric]}")
 
     def _epochs(self, architecture: Architecture) -> int:
         if self.epochs is not None:
@@ -295,7 +313,13 @@ class _Run:
 
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Keep an epoch's metrics and report the one that is optimised."""
+        if step <= self.epoch:
+            raise ValueError(
+                f"an evaluator must report epochs from 1 on, rising, but {step} came after "
+                f"{self.epoch}"
+            )
         self.epoch = step
+        metrics = _as_floats(metrics)
         self.curve.append({"epoch": step, **metrics})
         if len(self._metrics) == 1 and self._metrics[0] in metrics:
             # Optuna has no intermediate values for several objectives.
@@ -316,6 +340,11 @@ class _Run:
         for name, value in {**metrics, "epochs": self.epoch}.items():
             if name != "epoch":
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
+
+
+def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Return metrics as plain numbers: a storage writes no scalar of NumPy or torch."""
+    return {name: float(value) for name, value in metrics.items()}
 
 
 def _metric_key(metric: str, metrics: Mapping[str, float], value: str) -> str:

@@ -218,8 +218,14 @@ def test_source_says_what_it_is() -> None:
 
     assert source.startswith(
         '"""Digits, found by neural architecture search.\n\n'
-        "Input (batch, 2, 8, 9), output (batch, 3). Apply softmax for probabilities.\n"
-        '435 parameters, 432 multiply-adds for one sample.\n"""\n'
+        "Input (batch, 2, 8, 9), scaled as in training; output (batch, 3), logits: apply softmax\n"
+        "for probabilities.\n"
+        "435 parameters, 432 multiply-adds for one sample.\n\n"
+        "With trained weights:\n\n"
+        "    from safetensors.torch import load_file\n\n"
+        "    model = Digits()\n"
+        '    model.load_state_dict(load_file("weights.safetensors"))\n'
+        '    model.eval()\n"""\n'
     )
     assert 'class Digits(nn.Module):\n    """(batch, 3) from (batch, 2, 8, 9)."""\n' in source
     assert "Softmax" not in source

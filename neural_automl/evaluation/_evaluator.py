@@ -71,6 +71,7 @@ class ArchitectureEvaluator:
         keep: Whether the weights of the ``last`` or of the ``best`` epoch are kept.
         data_layout: ``channels_last`` or ``channels_first`` images; ``auto`` compares shapes.
         data_fingerprint: Name for the data, where reading it to make one takes too long.
+        monitor: The metric that says which epoch is the best, as ``val_loss``; None is the first.
         clock: Returns seconds.
 
     Raises:
@@ -101,6 +102,7 @@ class ArchitectureEvaluator:
         keep: Literal["last", "best"] = "last",
         data_layout: DataLayout = "auto",
         data_fingerprint: str | None = None,
+        monitor: str | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         from neural_automl.evaluation._sources import open_source
@@ -135,6 +137,7 @@ class ArchitectureEvaluator:
         self._keep = keep
         self._data_layout = data_layout
         self._data_fingerprint = data_fingerprint
+        self._monitor = monitor
         self._clock = clock
         self.backend = backend
         self.device = device
@@ -156,7 +159,10 @@ class ArchitectureEvaluator:
     def fingerprint(self) -> str:
         """Hash of what changes a result, but for the data, the seed and the epochs."""
         own = {
-            name: f"{function.__module__}.{function.__qualname__}"
+            name: ".".join(
+                str(getattr(function, part, getattr(type(function), part)))
+                for part in ("__module__", "__qualname__")
+            )
             for name, function in self._own.items()
         }
         held_out = None if self._validation is not None else self._validation_split
@@ -167,6 +173,7 @@ class ArchitectureEvaluator:
             "metrics": self._names,
             "own_metrics": own,
             "keep": self._keep,
+            "monitor": self._monitor,
             "mixed_precision": self._mixed_precision,
             "validation_split": held_out,
             "has_validation": self._validation is not None,
@@ -208,6 +215,14 @@ class ArchitectureEvaluator:
         for name, source in sources.items():
             if source is not None:
                 self._check_source(source, graph, loss, name)
+        check_names(self._names or (), task_of(loss))
+
+    def metrics_for(self, target: Architecture | Graph) -> tuple[str, ...]:
+        """Return the names of what is measured on the validation data, the loss last."""
+        names = self._names
+        if names is None:
+            names = DEFAULT_METRICS[task_of(self._loss(target))]
+        return tuple(f"val_{name}" for name in (*names, *self._own, "loss"))
 
     def choose_device(self) -> str:
         """Return the device that it trains on, and check that it, and mixed precision, is there.
@@ -335,7 +350,7 @@ class ArchitectureEvaluator:
         autocast = self._mixed_precision is not False and device.type == "cuda"
         if self._mixed_precision is True and not autocast:
             raise ValueError(_no_mixed_precision(device))
-        return Measure(loss, names, self._own, autocast)
+        return Measure(loss, names, self._own, autocast, self._monitor)
 
     def _check_source(self, source: Source, graph: Graph, loss: str, name: str) -> None:
         find_move(source.description.sample_shape, graph.input_shape, self._data_layout)

@@ -18,7 +18,7 @@ from neural_automl.evaluation._metrics import compute
 from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
 from neural_automl.evaluation._settings import TrainingSettings, make_schedule
 from neural_automl.evaluation._tracker import MetricTracker
-from neural_automl.exceptions import DataError, DivergenceError
+from neural_automl.exceptions import DataError, DivergenceError, EvaluationError
 from neural_automl.values import Call
 
 Step: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -38,17 +38,19 @@ class Measure:
         names: Metrics of the table.
         own: Functions of outputs and targets, by name.
         autocast: Whether the network runs in mixed precision.
+        wanted: The metric that says which epoch is the best; None is the first.
     """
 
     loss: str
     names: tuple[str, ...]
     own: Mapping[str, Callable[[Tensor, Tensor], Any]]
     autocast: bool
+    wanted: str | None = None
 
     @property
     def monitor(self) -> str:
-        """The metric that says which epoch is the best."""
-        return next(iter((*self.names, *self.own)), "loss")
+        """The metric that says which epoch is the best, as it is called in training."""
+        return self.wanted or f"val_{next(iter((*self.names, *self.own)), 'loss')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,22 @@ def train(
     set_rate = _rate_setter(optimizer, settings, training, context.epochs)
     shuffle = torch.Generator().manual_seed(context.seed)
     tracker = MetricTracker()
-    monitor = f"val_{measure.monitor}"
+    monitor = measure.monitor
     seconds, best_weights = 0.0, None
     for epoch in range(1, context.epochs + 1):
         start = clock()
         losses = make_losses(device, epoch)
         for x, y in training.training(settings.batch_size, shuffle):
             set_rate()
-            losses.add(take_step(x, y), len(x))
+            try:
+                loss = take_step(x, y)
+            except ValueError as error:
+                if len(x) > 1 or "more than 1 value per channel" not in str(error):
+                    raise
+                raise EvaluationError(
+                    "batch normalization cannot train on batches of one sample"
+                ) from error
+            losses.add(loss, len(x))
         metrics = {"train_loss": losses.mean()}
         metrics.update(validate(model, validation, settings.batch_size, measure, "val_", device))
         _check_finite(metrics, epoch)
@@ -131,6 +141,7 @@ def make_step(
     def plain(x: Tensor, y: Tensor) -> Tensor:
         optimizer.zero_grad()
         loss = loss_function(model(x), y)
+        _check_gradient(loss)
         torch.autograd.backward(loss)
         if limit is not None:
             nn.utils.clip_grad_norm_(parameters, limit)
@@ -145,6 +156,7 @@ def make_step(
         optimizer.zero_grad()
         with torch.autocast(device.type):
             loss = loss_function(model(x), y)
+        _check_gradient(loss)
         torch.autograd.backward(scaler.scale(loss))
         if limit is not None:
             scaler.unscale_(optimizer)
@@ -154,6 +166,11 @@ def make_step(
         return loss.detach()
 
     return mixed
+
+
+def _check_gradient(loss: Tensor) -> None:
+    if not loss.requires_grad:
+        raise EvaluationError("no parameter of the network has a part in its output")
 
 
 def validate(

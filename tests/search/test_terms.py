@@ -70,7 +70,7 @@ def test_equal_terms_go_on() -> None:
     ids=["accuracy down", "macs up"],
 )
 def test_a_wrong_direction_is_refused(direction: str, metric: str, right: str) -> None:
-    study = optuna.create_study(direction=direction)
+    study = optuna.create_study(direction=optuna.study.StudyDirection[direction.upper()])
 
     with pytest.raises(StudyError, match=f"would {direction} {metric}; create it with .*{right}"):
         study.optimize(objective(metrics=metric), n_trials=1)
