@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from neural_automl.cost import training_bytes
 from neural_automl.data import DataSplits, Task, hash_arrays
+from neural_automl.evaluation._checks import check_at_least_one, check_choice, no_mixed_precision
 from neural_automl.evaluation._context import EvaluationContext
 from neural_automl.evaluation._fit import (
     DATA_LAYOUTS,
@@ -107,13 +108,13 @@ class ArchitectureEvaluator:
     ) -> None:
         from neural_automl.evaluation._sources import open_source
 
-        _check_choice("backend", backend, _BACKENDS)
-        _check_choice("task", task, ("auto", "classification", "regression"))
-        _check_choice("keep", keep, ("last", "best"))
-        _check_choice("data_layout", data_layout, DATA_LAYOUTS)
-        _check_choice("mixed_precision", mixed_precision, ("auto", True, False))
-        _check_at_least_one("epochs", epochs)
-        _check_at_least_one("threads", threads)
+        check_choice("backend", backend, _BACKENDS)
+        check_choice("task", task, ("auto", "classification", "regression"))
+        check_choice("keep", keep, ("last", "best"))
+        check_choice("data_layout", data_layout, DATA_LAYOUTS)
+        check_choice("mixed_precision", mixed_precision, ("auto", True, False))
+        check_at_least_one("epochs", epochs)
+        check_at_least_one("threads", threads)
         if validation_split is not None and not 0 < validation_split < 1:
             raise ValueError(
                 f"`validation_split` must be between 0 and 1 but got {validation_split}."
@@ -232,7 +233,7 @@ class ArchitectureEvaluator:
         """
         device = self._choose_device("auto")
         if self._mixed_precision is True and device.type != "cuda":
-            raise ValueError(_no_mixed_precision(device))
+            raise ValueError(no_mixed_precision(device))
         return str(device)
 
     def evaluate(self, architecture: Architecture, context: EvaluationContext) -> dict[str, float]:
@@ -349,7 +350,7 @@ class ArchitectureEvaluator:
         check_names(names, task)
         autocast = self._mixed_precision is not False and device.type == "cuda"
         if self._mixed_precision is True and not autocast:
-            raise ValueError(_no_mixed_precision(device))
+            raise ValueError(no_mixed_precision(device))
         return Measure(loss, names, self._own, autocast, self._monitor)
 
     def _check_source(self, source: Source, graph: Graph, loss: str, name: str) -> None:
@@ -390,21 +391,3 @@ class ArchitectureEvaluator:
             )
             self._placed = {key: placed}
         return placed
-
-
-def _no_mixed_precision(device: object) -> str:
-    return (
-        f"`mixed_precision=True` needs a CUDA device but this is {device}; "
-        "'auto' uses it where it can."
-    )
-
-
-def _check_at_least_one(name: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise ValueError(f"`{name}` must be at least 1 but got {number}.")
-
-
-def _check_choice(name: str, value: object, options: tuple[object, ...]) -> None:
-    if value not in options:
-        listed = ", ".join(repr(option) for option in options)
-        raise ValueError(f"`{name}` must be one of {listed} but got {value!r}.")

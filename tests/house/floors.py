@@ -45,7 +45,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "search_strategies",
         "studies",
     ),
-    4: ("engine", "neural_dsl", "utils"),
+    4: ("_search_result", "engine", "neural_dsl", "utils"),
     5: ("__main__", "_tables", "cli", "report"),
 }
 
