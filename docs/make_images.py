@@ -24,7 +24,7 @@ TRIALS = 20
 def main() -> None:
     """Run the search and save what it shows."""
     space = ArchitectureSpace.from_dsl(ROOT / "examples" / "digits.neural")
-    console = Console(record=True, width=92, force_terminal=True)
+    console = Console(record=True, width=104, force_terminal=True)
     command = f"neural-automl search examples/digits.neural --data digits --trials {TRIALS}"
     console.print(f"[green]$[/green] {command}", highlight=False)
     with tempfile.TemporaryDirectory() as folder:
