@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from neural_automl.engine import AutoMLEngine, SearchResult
     from neural_automl.evaluation import ArchitectureEvaluator
     from neural_automl.exceptions import DSLError, NeuralAutoMLError
+    from neural_automl.layers import register_layer
+    from neural_automl.nas_operations import register_operation
     from neural_automl.objective import ArchitectureObjective
     from neural_automl.search_strategies import create_sampler
 
@@ -56,6 +58,8 @@ _HOMES = {
     "NeuralAutoMLError": "exceptions",
     "Parallel": "architecture_space",
     "Range": "architecture_space",
+    "register_layer": "layers",
+    "register_operation": "nas_operations",
     "Repeat": "architecture_space",
     "Residual": "architecture_space",
     "SearchResult": "engine",
@@ -82,6 +86,8 @@ __all__ = [
     "NeuralAutoMLError",
     "Parallel",
     "Range",
+    "register_layer",
+    "register_operation",
     "Repeat",
     "Residual",
     "SearchResult",

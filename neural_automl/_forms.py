@@ -6,6 +6,7 @@ line of source code. Nothing is described twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,9 +20,12 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function, by its dotted name, called with values, inputs or other forms."""
+    """A function, by its dotted name, called with values, inputs or other forms.
 
-    function: str
+    A user's own class or function stands for itself.
+    """
+
+    function: str | Callable[..., Any]
     args: tuple[Any, ...] = ()
     kwargs: tuple[tuple[str, Any], ...] = ()
 
@@ -55,6 +59,21 @@ Form = Input | Call | Apply | Infix | Index
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What a user said of a module of theirs; building and running it hold it to that.
+
+    Args:
+        layer: The layer's name.
+        params: Trainable parameters.
+        shape: Of the output without the batch, in the layout of the module.
+    """
+
+    layer: str
+    params: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModuleForm:
     """How one node looks in a framework.
 
@@ -62,11 +81,13 @@ class ModuleForm:
         forward: The expression that gives the node's tensor.
         module: The constructor of the module with the node's weights, or None.
         name: Stem of the module's attribute name.
+        promise: What a user's module is held to; None for the modules of the framework.
     """
 
     forward: Form = Apply()
     module: Call | None = None
     name: str = ""
+    promise: Promise | None = None
 
 
 def call(function: str, *args: Any, **kwargs: Any) -> Call:

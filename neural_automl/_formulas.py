@@ -145,6 +145,11 @@ def recurrent_shape(a: Attributes, x: Shape) -> Shape:
     return (x[0], a["units"]) if a["return_sequences"] else (a["units"],)
 
 
+def recurrent_stored(a: Attributes, x: Shape) -> int:
+    # The last output alone is a view of all of them.
+    return int(x[0] * a["units"])
+
+
 def recurrent(gates: int) -> tuple[Callable[..., int], Callable[..., int]]:
     def params(a: Attributes, x: Shape) -> int:
         # PyTorch keeps an input bias and a recurrent bias for each gate.

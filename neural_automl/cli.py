@@ -131,7 +131,8 @@ def search(
         str,
         typer.Option(
             "--data",
-            help="digits (built in) or a .npz file with x_train and y_train.",
+            help="digits (built in), a .npz or .csv file, a folder with one folder of images a "
+            "class, or a folder of MNIST's idx files.",
             show_default=False,
         ),
     ],

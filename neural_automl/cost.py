@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Final
 
+from neural_automl.graph import layouts
 from neural_automl.primitives import PRIMITIVES
 
 if TYPE_CHECKING:
@@ -101,21 +103,41 @@ def _peak_elements(graph: Graph) -> int:
     A view keeps its source's memory alive; a tensor dies after the last node that reads it.
     """
     nodes = graph.built_nodes()
+    stored = _stored_elements(graph)
     owner: list[int] = []
     for index, node in enumerate(nodes):
-        owner.append(owner[node.inputs[0]] if node.facts.stored == 0 and node.inputs else index)
+        owner.append(owner[node.inputs[0]] if stored[index] == 0 and node.inputs else index)
     last_use = list(range(len(nodes)))
     for index, node in enumerate(nodes):
         for source in node.inputs:
             last_use[owner[source]] = index
     last_use[owner[graph.logits]] = len(nodes)
     dying: dict[int, int] = {}
-    for index, node in enumerate(nodes):
+    for index in range(len(nodes)):
         if owner[index] == index:
-            dying[last_use[index]] = dying.get(last_use[index], 0) + node.facts.stored
+            dying[last_use[index]] = dying.get(last_use[index], 0) + stored[index]
     alive = peak = 0
-    for index, node in enumerate(nodes):
-        alive += node.facts.stored
+    for index in range(len(nodes)):
+        alive += stored[index]
         peak = max(peak, alive)
         alive -= dying.get(index, 0)
     return peak
+
+
+def _stored_elements(graph: Graph) -> list[int]:
+    """Return the elements that each node's output keeps: 0 for a view of its input.
+
+    Flattening and reshaping are views unless the input lies in the other layout: then PyTorch
+    must copy it.
+    """
+    made = layouts(graph)
+    stored = []
+    for index, node in enumerate(graph.built_nodes()):
+        elements = node.facts.stored
+        if node.op in ("Flatten", "Reshape"):
+            shape = graph.nodes[node.inputs[0]].shape
+            turned = made[index] != made[node.inputs[0]]
+            if turned and shape[-1] > 1 and prod(shape[:-1]) > 1:
+                elements = prod(shape)
+        stored.append(elements)
+    return stored

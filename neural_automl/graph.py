@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from neural_automl.exceptions import ShapeError
-from neural_automl.primitives import PRIMITIVES, Facts, Shape, facts
+from neural_automl.primitives import PRIMITIVES, Facts, Layout, Shape, facts
 
 Head = Literal["softmax", "sigmoid"]
 
@@ -77,6 +77,27 @@ class Graph:
         rows = [[node.op, node.inputs, node.attributes] for node in self.nodes]
         text = json.dumps([rows, self.output], separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def natural_layout(shape: Shape) -> Layout:
+    """Return the layout in which PyTorch users hold data of a shape: images channels first."""
+    return "channels_first" if len(shape) == 3 else "channels_last"
+
+
+def layouts(graph: Graph) -> list[Layout]:
+    """Return the layout in which the PyTorch form of each built node works, and gives its result.
+
+    What takes either works as its first input was made; an image is flattened channels first.
+    """
+    made: list[Layout] = []
+    for node in graph.built_nodes():
+        if not node.inputs:
+            made.append(natural_layout(node.shape))
+        elif node.op == "Flatten":
+            made.append(natural_layout(graph.nodes[node.inputs[0]].shape))
+        else:
+            made.append(PRIMITIVES[node.op].layout or made[node.inputs[0]])
+    return made
 
 
 class GraphBuilder:

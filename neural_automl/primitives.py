@@ -178,6 +178,7 @@ _ROWS: Final = (
         macs=formulas.LSTM_MACS,
         layout=_LAST,
         weighted=True,
+        stored=formulas.recurrent_stored,
     ),
     Primitive(
         "GRU",
@@ -188,6 +189,7 @@ _ROWS: Final = (
         macs=formulas.GRU_MACS,
         layout=_LAST,
         weighted=True,
+        stored=formulas.recurrent_stored,
     ),
     Primitive(
         "MultiHeadAttention",
@@ -227,3 +229,20 @@ def facts(name: str, attributes: tuple[Any, ...], shapes: tuple[Shape, ...]) -> 
     else:
         stored = prod(shape)
     return Facts(shape, row.params(values, *shapes), row.macs(values, *shapes), stored)
+
+
+def register_primitive(row: Primitive) -> None:
+    """Add a row to the table.
+
+    Raises:
+        ValueError: A row of that name is there.
+    """
+    if row.name in PRIMITIVES:
+        raise ValueError(f"a primitive named {row.name!r} is registered already")
+    PRIMITIVES[row.name] = row
+
+
+def unregister_primitive(name: str) -> None:
+    """Take a row out of the table, and what is remembered of it."""
+    del PRIMITIVES[name]
+    facts.cache_clear()

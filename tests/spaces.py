@@ -78,8 +78,28 @@ def _images() -> list[object]:
         Parallel([Layer("Conv2D", 4, 1), Layer("Conv2D", 4, 3, padding="same")], merge="add"),
         Cell(
             3,
-            ["none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3"],
+            ["none", "skip_connect", "conv_1x1", "conv_3x3", "avg_pool_3x3", "max_pool_3x3"],
         ),
+        Cell(3, ["sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5"]),
+        *_operations(),
+    ]
+
+
+def _operations() -> list[object]:
+    strided: dict[str, Any] = {"filters": Choice(None, 5), "strides": Choice(1, 2)}
+    return [
+        Layer("GroupNormalization", Choice(1, 2, 3)),
+        Layer("ZeroPadding2D", Choice(1, 2)),
+        Layer("ZeroPadding2D", (0, 2)),
+        Layer("SqueezeExcitation", Choice(1, 2, 16)),
+        "SkipConnection",
+        Layer("Zero", Choice(1, 2)),
+        Layer("SepConv", kernel_size=Choice(3, 5), **strided),
+        Layer("DilatedConv", Choice(None, 5), Choice(3, 5)),
+        Layer("ConvBN", kernel_size=Choice(1, 3), **strided),
+        Layer("PoolBN", Choice("avg", "max"), strides=Choice(1, 2)),
+        Layer("InvertedResidual", expand=Choice(1, 3), kernel_size=Choice(3, 5), **strided),
+        Layer("FactorizedReduce", Choice(None, 1, 5)),
     ]
 
 
@@ -99,6 +119,14 @@ def image_space() -> ArchitectureSpace:
                 Choice(0, 1, 2),
             ),
             Maybe(Residual([Layer("Dense", Choice(4, 8))])),
+            Maybe(
+                [
+                    Layer("Dense", 12),
+                    LayerChoice([Layer("Reshape", (3, 4)), Layer("Reshape", (4, 3))]),
+                    Layer("Conv1D", 4, 2),
+                    "Flatten",
+                ]
+            ),
             Layer("Output", 5, activation=Choice(None, "softmax", "sigmoid")),
         ],
         {"loss": Choice("cross_entropy", "mse")},
@@ -121,18 +149,46 @@ def sequence_space() -> ArchitectureSpace:
         Layer("Activation", Choice(*ACTIVATIONS)),
         Residual(Layer("Conv1D", FILTERS, 3, strides=Choice(1, 2), padding="same")),
         Parallel([[], Layer("Conv1D", 4, 1)]),
+        *_recurrent(),
     ]
     return ArchitectureSpace(
         (13, 4),
         [
             Repeat(LayerChoice(layers), Range(1, 5)),
-            LayerChoice(["GlobalAveragePooling1D", "Flatten"]),
+            LayerChoice(["GlobalAveragePooling1D", "Flatten", Layer("GRU", 3)]),
             Layer("Dense", 3),
         ],
     )
 
 
-SPACES = {"image": image_space, "sequence": sequence_space}
+def _recurrent() -> list[object]:
+    dropout = Choice(0.0, 0.2)
+    return [
+        Layer("LSTM", Choice(4, 6), return_sequences=True, dropout=dropout),
+        Layer("GRU", Choice(4, 6), return_sequences=True, dropout=dropout),
+        Layer("MultiHeadAttention", Choice(1, 2), dropout),
+        Layer("TransformerEncoder", Choice(1, 2), Choice(3, 8), dropout),
+        Layer("TransformerEncoder", 2, 8, body=[Layer("Dense", 5), "ReLU", Layer("Dense", 4)]),
+    ]
+
+
+def text_space() -> ArchitectureSpace:
+    """Return a space over (11,) integers that starts with an embedding."""
+    return ArchitectureSpace(
+        (11,),
+        [
+            Layer("Embedding", 20, Choice(4, 8)),
+            Repeat(LayerChoice(_recurrent()), Range(0, 2)),
+            LayerChoice([Layer("LSTM", Choice(3, 5)), "GlobalAveragePooling1D", "Flatten"]),
+            Layer("Dense", 2),
+        ],
+    )
+
+
+SPACES = {"image": image_space, "sequence": sequence_space, "text": text_space}
+
+#: How many architectures of each are built where everything is verified.
+COUNTS = {"image": 320, "sequence": 120, "text": 60}
 
 
 def feasible(space: ArchitectureSpace, seed: int) -> Iterator[Architecture]:

@@ -6,29 +6,40 @@ import copy
 import pickle
 from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from neural_automl.architecture import Architecture, LayerConfig
-from tests.spaces import SPACES, feasible, many
+from tests.spaces import COUNTS, SPACES, feasible, many
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from neural_automl.primitives import Shape
+from neural_automl.layers import ALIASES, LAYERS
+from neural_automl.primitives import Shape
 
 
 def torch_shape(shape: Shape) -> Shape:
     return (shape[-1], *shape[:-1]) if len(shape) == 3 else shape
 
 
+def random_inputs(architecture: Architecture, batch: int) -> torch.Tensor:
+    """Return a batch on the current device: integers where an embedding reads them."""
+    shape = (batch, *torch_shape(architecture.input_shape))
+    first = architecture.graph.nodes[1]
+    if first.op == "Embedding":
+        if torch.get_default_device().type == "meta":
+            return torch.empty(shape, dtype=torch.int64)
+        return torch.randint(0, first.attribute_values()["input_dim"], shape)
+    return torch.randn(shape)
+
+
 def architectures() -> Iterator[tuple[str, Architecture]]:
     for seed, (name, space) in enumerate(SPACES.items()):
-        share = many(400) if name == "image" else many(100)
-        for index, architecture in enumerate(islice(feasible(space(), seed), share)):
+        for index, architecture in enumerate(islice(feasible(space(), seed), many(COUNTS[name]))):
             yield f"{name}{index}", architecture
 
 
@@ -59,7 +70,7 @@ def test_macs_are_half_of_what_torch_counts(architecture: Architecture) -> None:
     batch = 2  # batch normalisation over one pixel needs more than one sample
     with torch.device("meta"):
         model = architecture.build("pytorch").train()
-        inputs = torch.empty(batch, *torch_shape(architecture.input_shape))
+        inputs = random_inputs(architecture, batch)
 
     with FlopCounterMode(display=False) as counter:
         model(inputs)
@@ -70,7 +81,7 @@ def test_macs_are_half_of_what_torch_counts(architecture: Architecture) -> None:
 def test_model_runs_forward_and_backward(architecture: Architecture) -> None:
     torch.manual_seed(0)
     model = architecture.build("pytorch").train()
-    inputs = torch.randn(3, *torch_shape(architecture.input_shape))
+    inputs = random_inputs(architecture, 3)
 
     outputs = model(inputs)
     outputs.square().mean().backward()
@@ -85,7 +96,7 @@ def test_source_alone_gives_the_same_outputs(architecture: Architecture) -> None
     torch.manual_seed(0)
     source = architecture.to_source("pytorch")
     model = architecture.build("pytorch").eval()
-    inputs = torch.randn(3, *torch_shape(architecture.input_shape))
+    inputs = random_inputs(architecture, 3)
 
     exported = load(source).Network().eval()
     exported.load_state_dict(model.state_dict())
@@ -155,3 +166,18 @@ def test_same_padding_is_tensorflows(kind: str, size: int, kernel: int, strides:
         outputs = model(data.reshape(1, size, 1))
 
     torch.testing.assert_close(outputs.flatten(), torch.stack(expected))
+
+
+def test_the_spaces_use_every_layer_and_operation() -> None:
+    def named(layers: list[dict[str, Any]]) -> Iterator[str]:
+        for layer in layers:
+            yield layer["type"]
+            yield from layer["params"].get("operations", ())
+            yield from named(layer["sublayers"])
+
+    used = {name for space in SPACES.values() for name in named(space().to_dict()["layers"])}
+    # What an alias stands for is used with it, and a pool of a cell under its NAS names alone.
+    used |= {ALIASES[name][0] for name in used if name in ALIASES}
+
+    # "sequence" is how the dictionary form groups layers; nobody names it.
+    assert set(LAYERS) - used <= {"sequence"}

@@ -167,12 +167,13 @@ ROWS: dict[str, tuple[str, dict[str, Any], list[Shape], tuple[Any, ...]]] = {
         [(7,)],
         ((7, 8), 800, 0, 56),
     ),
-    # Four gates over 3 inputs and 5 states, and two biases each.
+    # Four gates over 3 inputs and 5 states, and two biases each; the last output alone is a view
+    # of all seven.
     "lstm": (
         "LSTM",
         {"units": 5, "return_sequences": False},
         [(7, 3)],
-        ((5,), 4 * 5 * (3 + 5 + 2), 7 * 4 * 5 * 8, 5),
+        ((5,), 4 * 5 * (3 + 5 + 2), 7 * 4 * 5 * 8, 35),
     ),
     "gru": (
         "GRU",

@@ -61,5 +61,5 @@ def _text(value: Any) -> str:
     if isinstance(value, Expression):
         return value.text(_text)
     if isinstance(value, list):
-        return ", ".join(str(element) for element in value)
+        return ", ".join(e if isinstance(e, str) else value_text(e) for e in value)
     return value_text(value)

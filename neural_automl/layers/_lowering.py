@@ -31,6 +31,11 @@ def _checked(name: str, given: _Given) -> Mapping[str, Any]:
     return check_parameters(name, row.parameters, {**preset, **given.params})
 
 
+def forget_checked() -> None:
+    """Forget what was checked: a name may come to mean another layer."""
+    _checked.cache_clear()
+
+
 def lower_layer(
     builder: GraphBuilder,
     x: int,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input
+from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, Promise
 
 if TYPE_CHECKING:
     from neural_automl.backends.pytorch._plan import Plan
@@ -23,14 +23,52 @@ _INFIX: Final = {"+": operator.add, "*": operator.mul}
 Function = Callable[..., Any]
 
 
-def _resolve(dotted: str) -> Any:
-    root, *names = dotted.split(".")
+def _resolve(function: str | Function) -> Any:
+    if not isinstance(function, str):
+        return function
+    root, *names = function.split(".")
     return reduce(getattr, names, _ROOTS[root])
 
 
-def _construct(call: Call) -> nn.Module:
+def _construct(call: Call, promise: Promise | None) -> nn.Module:
     module: nn.Module = _resolve(call.function)(*call.args, **dict(call.kwargs))
+    if promise is not None:
+        _check_module(module, promise)
     return module
+
+
+def _check_module(module: Any, promise: Promise) -> None:
+    """Hold a user's module to the number of parameters that it was registered with.
+
+    Raises:
+        TypeError: It is no module.
+        ValueError: It has more or fewer parameters.
+    """
+    if not isinstance(module, nn.Module):
+        raise TypeError(
+            f"'pytorch' of {promise.layer} must give a module but gave {type(module).__name__}"
+        )
+    count = sum(p.numel() for p in module.parameters() if p.requires_grad)
+    if count != promise.params:
+        raise ValueError(
+            f"'params' of {promise.layer} says {promise.params:,} parameters but its module has "
+            f"{count:,}"
+        )
+
+
+def _held_to(promise: Promise) -> Function:
+    """Return what calls a user's module and compares the shape that comes out."""
+
+    def function(module: nn.Module, x: Tensor) -> Tensor:
+        made: Tensor = module(x)
+        if tuple(made.shape[1:]) != promise.shape:
+            raise ValueError(
+                f"'shape' of {promise.layer} says that its module gives {promise.shape} but it "
+                f"gives {tuple(made.shape[1:])}, both without the batch"
+            )
+        return made
+
+    return function
 
 
 def _compile(form: Any) -> Function:
@@ -71,7 +109,7 @@ class GraphModule(nn.Module):
         self.name = name
         for step in plan.steps:
             if step.form.module is not None:
-                self.add_module(step.name, _construct(step.form.module))
+                self.add_module(step.name, _construct(step.form.module, step.form.promise))
         self._program = _program(plan)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -114,6 +152,8 @@ def _program(
     program = []
     for index, step in enumerate(plan.steps):
         function = None if step.form.forward == APPLY else _compile(step.form.forward)
+        if step.form.promise is not None:
+            function = _held_to(step.form.promise)
         finished = tuple(source for source in dict.fromkeys(step.inputs) if last[source] == index)
         program.append((step.name, function, step.inputs, finished))
     return program

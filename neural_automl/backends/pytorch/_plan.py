@@ -9,14 +9,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from neural_automl.primitives import PRIMITIVES, Layout, Shape
+from neural_automl.graph import layouts, natural_layout
+from neural_automl.primitives import PRIMITIVES, Layout
 
 if TYPE_CHECKING:
     from neural_automl._forms import ModuleForm
     from neural_automl.graph import Graph, Node
 
 _FIRST: Final[Layout] = "channels_first"
-_LAST: Final[Layout] = "channels_last"
 
 #: To the other layout, by the number of axes with the batch.
 _TO_FIRST: Final = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
@@ -62,11 +62,6 @@ class Plan:
         return last
 
 
-def natural_layout(shape: Shape) -> Layout:
-    """Return the layout in which PyTorch users hold data of a shape: images channels first."""
-    return _FIRST if len(shape) == 3 else _LAST
-
-
 def make_plan(graph: Graph) -> Plan:
     """Lay a graph out: images enter and leave channels first, everything else channels last."""
     return _Planner(graph).plan()
@@ -77,34 +72,23 @@ class _Planner:
         self._graph = graph
         self._steps: list[Step] = []
         self._counts: Counter[str] = Counter()
-        # The value of a node in each layout that it has been made in.
-        self._values: dict[tuple[int, Layout], int] = {}
-        self._made_in: dict[int, Layout] = {}
+        self._made_in = layouts(graph)
+        # The value of a node in each layout that it has been brought into.
+        self._values: dict[tuple[int, Layout], int] = {(0, self._made_in[0]): 0}
 
     def plan(self) -> Plan:
-        for index, node in enumerate(self._graph.built_nodes()):
-            if index == 0:
-                self._keep(0, natural_layout(node.shape), 0)
-            else:
-                self._add(index, node)
+        for index, node in enumerate(self._graph.built_nodes()[1:], start=1):
+            self._add(index, node)
         shape = self._graph.nodes[self._graph.logits].shape
         output = self._value(self._graph.logits, natural_layout(shape))
         return Plan(tuple(self._steps), output, self._graph)
 
-    def _keep(self, node: int, layout: Layout, value: int) -> None:
-        self._values[node, layout] = value
-        self._made_in.setdefault(node, layout)
-
     def _add(self, index: int, node: Node) -> None:
-        row = PRIMITIVES[node.op]
         shapes = [self._graph.nodes[source].shape for source in node.inputs]
-        if node.op == "Flatten":
-            layout = natural_layout(shapes[0])
-        else:
-            layout = row.layout or self._made_in[node.inputs[0]]
+        layout = self._made_in[index]
         inputs = tuple(self._value(source, layout) for source in node.inputs)
-        form = row.pytorch(node.attribute_values(), layout, *shapes)
-        self._keep(index, layout, self._append(form, inputs))
+        form = PRIMITIVES[node.op].pytorch(node.attribute_values(), layout, *shapes)
+        self._values[index, layout] = self._append(form, inputs)
 
     def _append(self, form: ModuleForm, inputs: tuple[int, ...]) -> int:
         name = ""

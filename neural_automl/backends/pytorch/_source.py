@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import Apply, Call, Index, Infix, Input
-from neural_automl.backends.pytorch._plan import Plan, class_name, make_plan, natural_layout
+from neural_automl.backends.pytorch._plan import Plan, class_name, make_plan
+from neural_automl.backends.pytorch._user_code import imports_of
+from neural_automl.graph import natural_layout
 
 if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
@@ -20,25 +25,26 @@ _DEEPER: Final = " " * 12
 def source(architecture: Architecture) -> str:
     """Return a file with the architecture as a class; importing it needs torch alone.
 
-    The class's state dict has the keys of the built model's.
+    The modules of a user's own layers are imported from where they are defined. The class's state
+    dict has the keys of the built model's.
 
     Raises:
+        ExportError: The module of a user's layer cannot be imported.
         ShapeError: A layer cannot take the shape that reaches it.
     """
     plan = make_plan(architecture.graph)
     name = class_name(architecture.name)
-    fields = [
-        _line(f"self.{step.name} = ", step.form.module)
-        for step in plan.steps
-        if step.form.module is not None
-    ]
+    calls = {step.name: step.form.module for step in plan.steps if step.form.module is not None}
+    own = [call.function for call in calls.values() if callable(call.function)]
+    written, own_imports = imports_of(own, name)
+    fields = [_line(f"self.{field} = ", _written(call, written)) for field, call in calls.items()]
     body = "\n".join(_forward(plan))
     lines = [
         *_docstring(architecture, name),
         "",
         "from __future__ import annotations",
         "",
-        *_imports("\n".join(fields) + body),
+        *_imports("\n".join(fields) + body, own_imports),
         "",
         "",
         f"class {name}(nn.Module):",
@@ -52,6 +58,10 @@ def source(architecture: Architecture) -> str:
         body,
     ]
     return "\n".join(lines) + "\n"
+
+
+def _written(form: Call, names: Mapping[Callable[..., Any], str]) -> Call:
+    return form if isinstance(form.function, str) else replace(form, function=names[form.function])
 
 
 def _shape_text(shape: Shape) -> str:
@@ -91,12 +101,12 @@ def _docstring(architecture: Architecture, name: str) -> list[str]:
     ]
 
 
-def _imports(code: str) -> list[str]:
+def _imports(code: str, own: list[str]) -> list[str]:
     lines = ["import torch"] if "torch." in code else []
     lines.append("from torch import Tensor, nn")
     if "F." in code:
         lines.append("from torch.nn import functional as F")
-    return lines
+    return [*lines, "", *sorted(own)] if own else lines
 
 
 def _forward(plan: Plan) -> list[str]:
@@ -146,9 +156,13 @@ class _Printer:
     def lines(self, form: Any, indent: str, before: str = "", after: str = "") -> list[str]:
         """Return a form on one line if it fits, else with what its brackets hold below."""
         line = f"{indent}{before}{self.text(form)}{after}"
-        if len(line) <= _LINE or not isinstance(form, Call | Apply | tuple):
+        if len(line) <= _LINE or not isinstance(form, Call | Apply | tuple | Mapping):
             return [line]
         deeper = f"{indent}    "
+        if isinstance(form, Mapping):
+            items = [(f"{self.text(key)}: ", value) for key, value in form.items()]
+            below = [part for key, item in items for part in self.lines(item, deeper, key, ",")]
+            return [f"{indent}{before}{{", *below, f"{indent}}}{after}"]
         if isinstance(form, tuple):
             below = [part for item in form for part in self.lines(item, deeper, after=",")]
             return [f"{indent}{before}(", *below, f"{indent}){after}"]
@@ -190,10 +204,13 @@ class _Printer:
         if isinstance(form, tuple):
             elements = ", ".join(map(self.text, form))
             return f"({elements},)" if len(form) == 1 else f"({elements})"
-        return repr(form)
+        if isinstance(form, Mapping):
+            items = (f"{self.text(key)}: {self.text(value)}" for key, value in form.items())
+            return f"{{{', '.join(items)}}}"
+        return json.dumps(form, ensure_ascii=False) if isinstance(form, str) else repr(form)
 
     def _function(self, form: Call | Apply) -> str:
-        return form.function if isinstance(form, Call) else f"self.{self._module}"
+        return str(form.function) if isinstance(form, Call) else f"self.{self._module}"
 
     def _arguments(self, form: Call | Apply) -> list[tuple[str, Any]]:
         return [*(("", value) for value in form.args), *((f"{k}=", v) for k, v in form.kwargs)]

@@ -1,0 +1,71 @@
+"""Classes and functions of a user's own in a file of source code: imported by their names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from neural_automl.export import ExportError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Names that the file has already.
+_TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super")
+
+
+def imports_of(
+    functions: Iterable[Callable[..., Any]], class_name: str
+) -> tuple[dict[Callable[..., Any], str], list[str]]:
+    """Return how a file writes a user's classes and functions, and the lines that import them.
+
+    Args:
+        class_name: Of the network, which none of them may take.
+
+    Raises:
+        ExportError: A file cannot import one: it stands in a script, a notebook or a function.
+    """
+    taken = {*_TAKEN, class_name}
+    written: dict[Callable[..., Any], str] = {}
+    roots: dict[tuple[str, str], str] = {}
+    for function in functions:
+        if function in written:
+            continue
+        _check_importable(function)
+        root, *rest = function.__qualname__.split(".")
+        if (function.__module__, root) not in roots:
+            name = root
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            roots[function.__module__, root] = name
+        written[function] = ".".join([roots[function.__module__, root], *rest])
+    lines = [
+        f"from {module} import {root}{'' if name == root else f' as {name}'}"
+        for (module, root), name in roots.items()
+    ]
+    return written, lines
+
+
+def _check_importable(function: Callable[..., Any]) -> None:
+    module, name = function.__module__, function.__qualname__
+    if module == "__main__":
+        reason = "it is defined in the script or notebook that runs"
+    elif "<" in name:
+        reason = "it is defined inside a function"
+    elif _found(module, name) is not function:
+        reason = f"{module} holds nothing of that name, or something else"
+    else:
+        return
+    raise ExportError(
+        f"the source can't import {name} of {module}: {reason}; define it at the top of a module "
+        "of its own and register it from there"
+    )
+
+
+def _found(module: str, name: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found

@@ -1,0 +1,345 @@
+"""A user's own layers: rows for the table of layers and for the table of primitives."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from neural_automl._forms import APPLY, Call, ModuleForm, Promise
+from neural_automl.exceptions import excerpt
+from neural_automl.layers._lowering import forget_checked
+from neural_automl.layers._table import ALIASES, LAYERS, Block, LayerType, Values, register_rows
+from neural_automl.parameters import Kind, Parameter, as_integer
+from neural_automl.primitives import (
+    PRIMITIVES,
+    Layout,
+    Primitive,
+    Shape,
+    register_primitive,
+    unregister_primitive,
+)
+
+if TYPE_CHECKING:
+    from neural_automl.graph import GraphBuilder
+
+#: From the values of the layer's parameters and the channels-last shape of its input.
+Fact = Callable[[Mapping[str, Any], Shape], Any]
+
+_LAYOUTS: Final = ("channels_first", "channels_last")
+#: What the text of a space reads as something else than a layer.
+RESERVED: Final = frozenset(
+    (
+        *("define", "network", "let", "input", "layers", "loss", "optimizer", "train"),
+        *("execution", "execute", "constraints", "choice", "maybe", "repeat", "channels"),
+        *("true", "True", "false", "False", "none", "None", "null"),
+        *("range", "log_range", "HPO"),
+    )
+)
+_PARAMETERS_OF_LAYER: Final = ("type", "body", "position")  # words of the constructor of Layer
+_KINDS: Final[Mapping[type, Kind]] = {
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    tuple: "shape",
+}
+_KINDS_OF_OTHERS: Final = ("schedule", "operations")
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a user registered under a name.
+
+    Args:
+        row: The row of the table of layers.
+        pytorch: The class or factory of a layer's module; None for an operation.
+        keras: The same for Keras.
+    """
+
+    row: LayerType
+    pytorch: Callable[..., Any] | None = None
+    keras: Callable[..., Any] | None = None
+
+
+#: Everything that users registered, by name.
+REGISTERED: Final[dict[str, Registration]] = {}
+
+
+def register_layer(
+    name: str,
+    *,
+    parameters: Sequence[Parameter] | Mapping[str, Any],
+    shape: Callable[[Mapping[str, Any], Shape], Sequence[int]],
+    params: Callable[[Mapping[str, Any], Shape], int],
+    macs: Callable[[Mapping[str, Any], Shape], int],
+    pytorch: Callable[..., Any],
+    keras: Callable[..., Any] | None = None,
+    layout: Layout = "channels_first",
+) -> None:
+    """Add a layer of your own, which spaces may name from then on.
+
+    It counts one in the depth of a network, and keeps its output in memory; what its module
+    keeps inside is not known, and not in ``peak_memory_bytes``.
+
+    Args:
+        name: As spaces write it: letters, digits and ``_``.
+        parameters: In the order of positional arguments: ``Parameter`` objects, or a short form,
+            name to default (``{"units": 8}``) or, where a value must be given, name to type
+            (``{"units": int}``); the short form sets no bounds.
+        shape: ``(values, input_shape) -> output_shape``, both channels-last and without the
+            batch: ``(height, width, channels)``, ``(length, channels)`` or ``(features,)``. Raises
+            ``ValueError`` where the layer cannot take the input.
+        params: ``(values, input_shape) -> trainable parameters`` of the module.
+        macs: ``(values, input_shape) -> multiply-adds`` for one sample.
+        pytorch: A class of modules, called with the layer's values by name and, where its
+            constructor names them, ``in_channels`` (the last size of the input) and
+            ``input_shape`` (channels-last); or a function ``(values, input_shape) -> module``.
+        keras: The same for Keras; kept until a backend asks for it.
+        layout: The layout in which the module takes and gives more than one axis: PyTorch's
+            ``"channels_first"``, (batch, channels, height, width) or (batch, channels, length);
+            or ``"channels_last"``, what a linear layer, an attention or a recurrent layer takes.
+
+    Raises:
+        TypeError: An argument is of another kind, or the class or function cannot be called so.
+        ValueError: The name is taken or no name, or a parameter cannot be had.
+
+    Example:
+        >>> from neural_automl.layers import register_layer, unregister_layer
+        >>> def make_scale(values, input_shape):
+        ...     from torch import nn
+        ...
+        ...     return nn.Linear(input_shape[-1], values["units"], bias=False)
+        >>> register_layer(
+        ...     "Scale",
+        ...     parameters={"units": 8},
+        ...     shape=lambda values, x: (*x[:-1], values["units"]),
+        ...     params=lambda values, x: x[-1] * values["units"],
+        ...     macs=lambda values, x: x[-1] * values["units"],
+        ...     pytorch=make_scale,
+        ... )
+        >>> unregister_layer("Scale")
+    """
+    _check_name(name)
+    rows = as_parameters(parameters)
+    facts = {"shape": shape, "params": params, "macs": macs}
+    for key, function in facts.items():
+        if not callable(function):
+            raise TypeError(f"'{key}' must be a function but got {excerpt(function)}")
+    if layout not in _LAYOUTS:
+        raise ValueError(f"layout must be one of {', '.join(_LAYOUTS)} but got {excerpt(layout)}")
+    if keras is not None and not callable(keras):
+        raise TypeError(f"'keras' must be a class or a function but got {excerpt(keras)}")
+    user = _UserLayer(name, shape, params, macs, _constructor(pytorch, rows), layout)
+    primitive = Primitive(
+        name,
+        tuple(parameter.name for parameter in rows),
+        user.output,
+        user.form,
+        params=user.params,
+        macs=user.macs,
+        layout=layout,
+        weighted=True,
+    )
+    register_primitive(primitive)
+    _register(Registration(LayerType(name, rows, user.lower), pytorch, keras))
+
+
+def register_composite(row: LayerType) -> None:
+    """Add a user's row that lowers to layers of the table.
+
+    Raises:
+        TypeError: The name is no string.
+        ValueError: The name is taken or no name.
+    """
+    _check_name(row.name)
+    _register(Registration(row))
+
+
+def unregister_layer(name: str) -> None:
+    """Take a layer or operation of a user's own out of the table, as a notebook's cell may.
+
+    Raises:
+        ValueError: No user registered that name.
+    """
+    if name not in REGISTERED:
+        raise ValueError(f"no layer named {excerpt(name)} was registered")
+    del REGISTERED[name], LAYERS[name]
+    if name in PRIMITIVES:
+        unregister_primitive(name)
+    forget_checked()
+
+
+def _register(registration: Registration) -> None:
+    register_rows([registration.row])
+    REGISTERED[registration.row.name] = registration
+
+
+def _check_name(name: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"a layer's name must be a string but got {excerpt(name)}")
+    if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise ValueError(
+            "a layer's name must be made of letters, digits and '_', a digit not first, but is "
+            f"{excerpt(name)}"
+        )
+    if name in LAYERS or name in ALIASES or name in PRIMITIVES:
+        raise ValueError(f"a layer named {name!r} is registered already")
+    if name in RESERVED:
+        raise ValueError(f"{name!r} can't be the name of a layer: it has a meaning of its own")
+
+
+# --- parameters -----------------------------------------------------------------------------
+
+
+def as_parameters(parameters: Any) -> tuple[Parameter, ...]:
+    """Return parameters, in full or in the short form, as rows.
+
+    Raises:
+        TypeError: They have neither form.
+        ValueError: A name is no name, is taken or is there twice, or a kind cannot be had.
+    """
+    if isinstance(parameters, Mapping):
+        rows = tuple(_of_default(name, default) for name, default in parameters.items())
+    elif isinstance(parameters, Sequence) and not isinstance(parameters, str):
+        rows = tuple(parameters)
+    else:
+        raise TypeError(
+            "'parameters' must be a list of Parameter objects or a mapping but got "
+            f"{excerpt(parameters)}"
+        )
+    names: set[str] = set()
+    for row in rows:
+        if not isinstance(row, Parameter):
+            raise TypeError(f"a parameter must be a Parameter but got {excerpt(row)}")
+        if not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", row.name) or row.name in names:
+            raise ValueError(
+                f"the names of parameters must be different words but one is {excerpt(row.name)}"
+            )
+        if row.name in _PARAMETERS_OF_LAYER:
+            raise ValueError(f"{row.name!r} can't be the name of a layer's parameter")
+        if row.kind in _KINDS_OF_OTHERS:
+            raise ValueError(f"the parameter '{row.name}' of a layer can't be of kind {row.kind}")
+        names.add(row.name)
+    return rows
+
+
+def _of_default(name: Any, default: Any) -> Parameter:
+    if isinstance(default, type) and default in _KINDS:
+        return Parameter(str(name), _KINDS[default])
+    if type(default) not in _KINDS:
+        raise TypeError(
+            f"the default of '{name}' must be an integer, a number, a boolean, a string or a "
+            f"tuple, or one of their types, but is {excerpt(default)}; write a Parameter"
+        )
+    row = Parameter(str(name), _KINDS[type(default)], default)
+    row.check(default)
+    return row
+
+
+# --- the module -----------------------------------------------------------------------------
+
+#: From the values and the input's shape to the call of the constructor.
+Constructor = Callable[[Mapping[str, Any], Shape], Call]
+
+
+def _constructor(pytorch: Any, rows: Sequence[Parameter]) -> Constructor:
+    """Return what writes the call of a class or function down.
+
+    Raises:
+        TypeError: It is neither, or cannot be called so.
+    """
+    names = [row.name for row in rows]
+    if not inspect.isclass(pytorch) and not inspect.isroutine(pytorch):
+        raise TypeError(
+            "'pytorch' must be a class of modules or a function (values, input_shape) -> module "
+            f"but got {excerpt(pytorch)}"
+        )
+    signature = inspect.signature(pytorch)
+    if inspect.isclass(pytorch):
+        of_input = [
+            name
+            for name in ("in_channels", "input_shape")
+            if name in signature.parameters and name not in names
+        ]
+        _bind(pytorch, signature, (), dict.fromkeys([*of_input, *names]))
+
+        def of_class(values: Mapping[str, Any], x: Shape) -> Call:
+            known = {"in_channels": x[-1], "input_shape": x}
+            arguments = {name: known[name] for name in of_input} | dict(values)
+            return Call(pytorch, (), tuple(arguments.items()))
+
+        return of_class
+    _bind(pytorch, signature, ({}, ()), {})
+    return lambda values, x: Call(pytorch, (dict(values), x))
+
+
+def _bind(
+    target: Callable[..., Any],
+    signature: inspect.Signature,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> None:
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        given = ", ".join(kwargs) if not args else "(values, input_shape)"
+        raise TypeError(
+            f"{getattr(target, '__qualname__', target)} can't be called with "
+            f"{given or 'no values'}: {error}"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _UserLayer:
+    """The columns of a user's row; what its functions return is checked."""
+
+    name: str
+    shape_of: Fact
+    params_of: Fact
+    macs_of: Fact
+    construct: Constructor
+    layout: Layout
+
+    def lower(self, b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
+        return b.add(self.name, x, **v)
+
+    def output(self, a: Values, x: Shape) -> Shape:
+        given = self.shape_of(a, x)
+        sizes = tuple(map(as_integer, given)) if isinstance(given, list | tuple) else ()
+        if not 1 <= len(sizes) <= 3 or not all(size is not None and size > 0 for size in sizes):
+            raise TypeError(
+                f"'shape' of {self.name} must return one to three positive integers but for "
+                f"{x} returned {excerpt(given)}"
+            )
+        return tuple(size for size in sizes if size is not None)
+
+    def params(self, a: Values, x: Shape) -> int:
+        return self._count("params", self.params_of(a, x), x)
+
+    def macs(self, a: Values, x: Shape) -> int:
+        return self._count("macs", self.macs_of(a, x), x)
+
+    def _count(self, what: str, given: Any, x: Shape) -> int:
+        count = as_integer(given)
+        if count is None or count < 0:
+            raise TypeError(
+                f"'{what}' of {self.name} must return an integer of at least 0 but for {x} "
+                f"returned {excerpt(given)}"
+            )
+        return count
+
+    def form(self, a: Values, layout: str, x: Shape) -> ModuleForm:
+        made = self.output(a, x)
+        if self.layout == "channels_first":
+            made = (made[-1], *made[:-1])
+        promise = Promise(self.name, self.params(a, x), made)
+        return ModuleForm(APPLY, self.construct(a, x), _stem(self.name), promise)
+
+
+def _stem(name: str) -> str:
+    """Return a name as the stem of an attribute: MyBlock2 is my_block2_, then numbered."""
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return f"{stem}_" if stem[-1].isdigit() else stem
