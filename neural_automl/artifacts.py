@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from optuna.artifacts import download_artifact, get_all_artifact_meta, upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from neural_automl.exceptions import StudyError
+from neural_automl.exceptions import ExportError, StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,15 +35,23 @@ def save_artifacts(
 ) -> None:
     """Keep a trial's source, weights (safetensors) and curve.
 
+    A network with a module of the user's that no file can import has no source: the trial's
+    attribute ``no_source`` then holds the reason.
+
     Args:
         weights: Tensors by name; None keeps none.
         curve: The metrics of each epoch.
     """
     with tempfile.TemporaryDirectory() as folder:
-        source, curve_file = Path(folder, SOURCE), Path(folder, CURVE)
-        source.write_text(architecture.to_source("pytorch"), encoding="utf-8")
-        curve_file.write_text(json.dumps(list(curve)), encoding="utf-8")
-        files = [source, curve_file]
+        files = [Path(folder, CURVE)]
+        files[0].write_text(json.dumps(list(curve)), encoding="utf-8")
+        try:
+            text = architecture.to_source("pytorch")
+        except ExportError as error:
+            trial.set_user_attr("no_source", str(error))
+        else:
+            files.append(Path(folder, SOURCE))
+            files[-1].write_text(text, encoding="utf-8")
         if weights is not None:
             files.append(Path(folder, WEIGHTS))
             _save_weights(files[-1], weights)

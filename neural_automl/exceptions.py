@@ -9,6 +9,7 @@ The tree::
     │   └── ShapeError               a layer that cannot follow the one before it
     ├── NoFeasibleArchitectureError  the constraints leave nothing to train
     ├── DataError                    data that cannot be read or does not fit the space
+    ├── ExportError                  a network that cannot be written as asked
     ├── StudyError                   a study or its database that cannot be used
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
@@ -161,6 +162,10 @@ class NoFeasibleArchitectureError(NeuralAutoMLError):
 
 class DataError(NeuralAutoMLError):
     """Data cannot be read, or does not fit the space."""
+
+
+class ExportError(NeuralAutoMLError):
+    """A network cannot be written as asked."""
 
 
 class StudyError(NeuralAutoMLError):

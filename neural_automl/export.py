@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.exceptions import NeuralAutoMLError
+from neural_automl.exceptions import ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,10 +24,6 @@ _WRITERS: Final[Mapping[str, tuple[str, Callable[[Architecture], str]]]] = {
 }
 
 EXPORT_FORMATS: Final = tuple(_WRITERS)
-
-
-class ExportError(NeuralAutoMLError):
-    """A network cannot be written as asked."""
 
 
 def export_architecture(

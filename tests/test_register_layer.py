@@ -21,8 +21,8 @@ from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, R
 from neural_automl.data import load_data
 from neural_automl.dsl import _evaluate, _grammar
 from neural_automl.engine import AutoMLEngine
-from neural_automl.exceptions import ShapeError, SpaceError, UnknownLayerError
-from neural_automl.export import ExportError, export_architecture
+from neural_automl.exceptions import ExportError, ShapeError, SpaceError, UnknownLayerError
+from neural_automl.export import export_architecture
 from neural_automl.layers import LAYERS, REGISTERED, register_layer, unregister_layer
 from neural_automl.layers._register import RESERVED
 from neural_automl.nas_operations import NASOperation, register_operation
@@ -423,6 +423,25 @@ def test_a_search_trains_and_exports_them(tmp_path: Path) -> None:
 
     model.load_state_dict(load_file(files[-1]))
     assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
+
+
+def test_a_search_with_a_module_that_no_file_can_import_keeps_all_but_the_source(
+    tmp_path: Path,
+) -> None:
+    class Local(Mix):
+        pass
+
+    register_layer("Mix", **{**MIX, "pytorch": Local})
+    data = load_data("digits")
+    train, validation = ((x[:64], y[:64]) for x, y in (data.train, data.validation))
+    engine = AutoMLEngine(
+        search_strategy="random", early_stopping="none", output_dir=tmp_path / "out"
+    )
+
+    result = engine.search(TEXT, train, validation, max_trials=1, max_epochs_per_trial=1)
+
+    assert "Local" in result.best_trial.user_attrs["no_source"]
+    assert sum(tensor.numel() for tensor in result.weights().values()) > 0
 
 
 # --- registered and not ---------------------------------------------------------------------

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.export import ExportError
+from neural_automl.exceptions import ExportError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
