@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 # Top-level module to the extra of pyproject.toml that installs it.
 _EXTRA_OF = {
+    "PIL": "images",
     "dask": "dask",
     "distributed": "dask",
     "keras": "tensorflow",

@@ -196,6 +196,8 @@ def test_without_pillow_the_error_says_how_to_get_it(
     fill(tmp_path)
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(DataError, match="needs Pillow; install it with `pip install pillow`"):
+    with pytest.raises(
+        DataError, match=r"needs Pillow; install it with `pip install \"neural-automl\[images\]\"`"
+    ):
         load_data(tmp_path)
     assert load_data("digits").classes == 10
