@@ -15,8 +15,10 @@ from neural_automl.evaluation._context import EvaluationContext
 from neural_automl.evaluation._fit import (
     DATA_LAYOUTS,
     DataLayout,
+    check_ids,
     check_targets,
     find_move,
+    lookup_size,
 )
 from neural_automl.evaluation._names import DEFAULT_METRICS, check_names
 from neural_automl.evaluation._settings import TrainingSettings, resolve_loss, task_of
@@ -355,6 +357,7 @@ class ArchitectureEvaluator:
 
     def _check_source(self, source: Source, graph: Graph, loss: str, name: str) -> None:
         find_move(source.description.sample_shape, graph.input_shape, self._data_layout)
+        check_ids(source.description, graph, name)
         check_targets(source.description, graph.output_shape, loss, name)
 
     def _form(self, source: Source, graph: Graph, loss: str) -> Form:
@@ -362,7 +365,7 @@ class ArchitectureEvaluator:
 
         return Form(
             move=find_move(source.description.sample_shape, graph.input_shape, self._data_layout),
-            integers=any(node.op == "Embedding" and 0 in node.inputs for node in graph.nodes),
+            integers=lookup_size(graph) is not None,
             classes=graph.output_shape[0] if loss == "cross_entropy" else None,
         )
 

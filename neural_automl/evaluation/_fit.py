@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from neural_automl.data import Task
 from neural_automl.exceptions import DataError
+from neural_automl.graph import Graph
 
 DataLayout: TypeAlias = Literal["auto", "channels_last", "channels_first"]
 #: What brings a sample into the form that PyTorch modules take.
@@ -25,6 +26,7 @@ class Description:
         columns: K where the targets are (N, K), None where they are (N,).
         smallest: Of the targets.
         largest: Of the targets.
+        ids: Smallest and largest input, where the inputs are integers.
     """
 
     sample_shape: tuple[int, ...]
@@ -32,6 +34,7 @@ class Description:
     columns: int | None
     smallest: float
     largest: float
+    ids: tuple[int, int] | None = None
 
     @property
     def task(self) -> Task:
@@ -85,6 +88,42 @@ def _misfit(sample: tuple[int, ...], wanted: tuple[int, ...]) -> DataError:
         f"samples of shape {sample} do not fit the input shape {wanted} of the space "
         "(channels last, without the batch)"
     )
+
+
+def lookup_size(graph: Graph) -> int | None:
+    """Return the size of the embedding that samples go to as integers, or None without one."""
+    sizes = (
+        node.attribute_values()["input_dim"]
+        for node in graph.nodes
+        if node.op == "Embedding" and 0 in node.inputs
+    )
+    return min(sizes, default=None)
+
+
+def check_ids(data: Description, graph: Graph, name: str) -> None:
+    """Check that samples are what the embedding of a network, if it has one, can look up.
+
+    Args:
+        data: The data.
+        graph: The network.
+        name: Of the data, for messages.
+
+    Raises:
+        DataError: They are no integers, or some are not from 0 to ``input_dim`` - 1.
+    """
+    size = lookup_size(graph)
+    if size is None:
+        return
+    if data.ids is None:
+        raise DataError(
+            f"Embedding needs integers but the inputs of the {name} data are floating-point numbers"
+        )
+    smallest, largest = data.ids
+    if smallest < 0 or largest >= size:
+        raise DataError(
+            f"the {name} data holds the integers {smallest} to {largest} but the Embedding of the "
+            f"space has room for 0 to {size - 1} (input_dim={size})"
+        )
 
 
 def check_targets(data: Description, output_shape: tuple[int, ...], loss: str, name: str) -> None:

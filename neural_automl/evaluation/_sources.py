@@ -244,6 +244,7 @@ def describe(pair: Pair) -> Description:
         columns=None if y.ndim == 1 else int(y.shape[1]),
         smallest=float(y.min()),
         largest=float(y.max()),
+        ids=(int(x.min()), int(x.max())) if x.dtype.kind in "iu" else None,
     )
 
 

@@ -92,3 +92,37 @@ def test_a_search_over_sequences(tmp_path: Path) -> None:
     engine = AutoMLEngine(search_strategy="random", output_dir=tmp_path, device="cpu")
     result = engine.search(text, splits, max_trials=2)
     assert result.test_metrics()["test_accuracy"] > 0.6
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        pytest.param(WORDS, "holds the integers 0 to 19 but .* 0 to 18", id="too large"),
+        pytest.param(np.where(WORDS == 19, 0, WORDS - 1), "integers -1 to 17 but", id="negative"),
+        pytest.param(WORDS.astype(np.uint64) + 2**63, r"to 92233\d+ but", id="beyond int64"),
+        pytest.param(WORDS.astype(float), "needs integers but .* floating-point", id="floats"),
+    ],
+)
+def test_what_an_embedding_cannot_look_up_is_refused_before_training(
+    tmp_path: Path, x: Any, message: str
+) -> None:
+    splits = load_data(save(tmp_path / "s.npz", x, ENDS_LOW))
+    text = space("(6,)", "Embedding(19, 8)", "GRU(choice(4, 8))")
+    engine = AutoMLEngine(output_dir=tmp_path / "out", device="cpu")
+    with pytest.raises(DataError, match=f"the training data .*{message}|Embedding {message}"):
+        engine.search(text, splits, max_trials=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_ids_of_every_part_are_checked(tmp_path: Path) -> None:
+    splits = load_data(save(tmp_path / "s.npz", WORDS, ENDS_LOW))
+    x, y = splits.validation
+    network = space("(6,)", "Embedding(20, 8)", "GRU(8)").sample_architecture(seed=0)
+    with pytest.raises(DataError, match="the validation data holds the integers 1 to 20"):
+        ArchitectureEvaluator(splits.train, (x + 1, y), device="cpu").check(network)
+    ArchitectureEvaluator(splits, device="cpu").check(network)
+    tested = ArchitectureEvaluator(
+        splits.train, splits.validation, test_data=(x + 1, y), device="cpu"
+    )
+    with pytest.raises(DataError, match="the test data holds the integers 1 to 20"):
+        tested.measure_test(network, network.build("pytorch").state_dict())
