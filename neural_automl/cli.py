@@ -97,15 +97,20 @@ def _wrong_options() -> Iterator[None]:
 def _read_space(file: Path) -> ArchitectureSpace:
     """Read a space, with the file's name before line and column of what is wrong in it."""
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            space = ArchitectureSpace.from_dsl(file)
-        for warning in caught:
-            typer.echo(f"{file}:{warning.message}", err=True)
-        return space
+        return _parse_space(file)
     except DSLError as error:
         lines = "\n".join(each.describe(str(file)) for each in error.errors)
         raise NeuralAutoMLError(f"{file} is no valid space\n{lines}") from error
+
+
+def _parse_space(file: Path) -> ArchitectureSpace:
+    """Read a space, and say what in it has no effect."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        space = ArchitectureSpace.from_dsl(file)
+    for warning in caught:
+        typer.echo(f"{file}:{warning.message}", err=True)
+    return space
 
 
 def _show_version(asked: bool) -> None:
@@ -271,11 +276,14 @@ def validate(
     wrong = 0
     for file in files:
         try:
-            space = ArchitectureSpace.from_dsl(file)
+            space = _parse_space(file)
         except DSLError as error:
             wrong += 1
             for each in error.errors:
                 typer.echo(each.describe(str(file)), err=True)
+        except NeuralAutoMLError as error:
+            wrong += 1
+            typer.echo(f"{file}: {error}", err=True)
         except OSError as error:
             wrong += 1
             typer.echo(f"{file}: {error.strerror}", err=True)

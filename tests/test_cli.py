@@ -170,6 +170,18 @@ def test_validate(tmp_path: Path) -> None:
     assert ran.stdout == "space.neural: valid, 3 architectures\n"
 
 
+def test_validate_goes_on_after_a_file_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "bytes.neural").write_bytes(b"\xff\xfe")
+    write(tmp_path, SMALL.replace("Dense(10)", 'Dense(10) @ "cpu"'))
+
+    ran = cli("validate", "bytes.neural", "space.neural", cwd=tmp_path)
+
+    assert ran.returncode == 2
+    assert "bytes.neural is no text in UTF-8" in ran.stderr
+    assert "placement is the executor's" in ran.stderr
+    assert ran.stdout == "space.neural: valid, 3 architectures\n"
+
+
 @pytest.mark.parametrize(
     "command", ["", "search", "describe", "validate", "status", "export"], ids=lambda c: c or "top"
 )

@@ -14,7 +14,6 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
 from neural_automl.architecture import Architecture
-from neural_automl.backends.pytorch import make_plan
 from tests.spaces import SPACES, feasible, many
 from tests.test_models import random_inputs
 
@@ -87,9 +86,3 @@ CASES = dict(architectures())
 @pytest.mark.parametrize("architecture", list(CASES.values()), ids=list(CASES))
 def test_peak_memory_is_that_of_live_storages(architecture: Architecture) -> None:
     assert architecture.cost.peak_memory_bytes == measured_peak(architecture)
-
-
-def test_the_plan_runs_the_nodes_in_stored_order() -> None:
-    architecture = next(iter(CASES.values()))
-
-    assert make_plan(architecture.graph).last_uses()[-1] >= 0
