@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 #: So many trials in a row without a training end a search: nothing more will come.
-_INFEASIBLE_IN_A_ROW: Final = 200
+_IN_A_ROW_WITHOUT_TRAINING: Final = 200
 _FAILURES_IN_A_ROW: Final = 3
 
 
@@ -41,9 +41,10 @@ class Budget:
         if trial.state == TrialState.FAIL:
             self._after_failure(study, trial)
             return
-        self._failures = 0
-        if "infeasible" in trial.user_attrs:
-            self._after_infeasible(study, trial)
+        if "cached_from" not in trial.user_attrs:
+            self._failures = 0
+        if not is_trained(trial):
+            self._after_nothing(study, trial)
         elif self.is_spent(study):
             self.reason = "budget"
             study.stop()
@@ -58,14 +59,20 @@ class Budget:
             )
             study.stop()
 
-    def _after_infeasible(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        recent = _finished(study)[-_INFEASIBLE_IN_A_ROW:]
-        if len(recent) == _INFEASIBLE_IN_A_ROW and not any(map(is_trained, recent)):
+    def _after_nothing(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Stop if many trials in a row were infeasible, or repeats of what is known."""
+        finished = _finished(study)
+        recent = finished[-_IN_A_ROW_WITHOUT_TRAINING:]
+        if len(recent) < _IN_A_ROW_WITHOUT_TRAINING or any(map(is_trained, recent)):
+            return
+        if any("cached_from" in other.user_attrs for other in recent):
+            self.reason = "space exhausted"
+        else:
             self.error = NoFeasibleArchitectureError(
-                f"none of the last {_INFEASIBLE_IN_A_ROW} proposals could be trained; the last "
-                f"one {trial.user_attrs['infeasible']}"
+                f"none of the last {_IN_A_ROW_WITHOUT_TRAINING} proposals could be trained; the "
+                f"last one {trial.user_attrs['infeasible']}"
             )
-            study.stop()
+        study.stop()
 
 
 def _finished(study: optuna.Study) -> list[FrozenTrial]:

@@ -12,7 +12,9 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
+from optuna.trial import TrialState
 
+from neural_automl._leases import Lease
 from neural_automl._memory import MemoryLimits
 from neural_automl._terms import Terms, agree
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
@@ -21,6 +23,8 @@ from neural_automl.early_stopping import may_stop_at
 from neural_automl.evaluation import EvaluationContext, Evaluator, direction_of
 from neural_automl.exceptions import DivergenceError, EvaluationError, OutOfMemoryError, SpaceError
 from neural_automl.hyperparameters import TRAINING
+from neural_automl.identity import identity_of
+from neural_automl.known_values import Known, KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.studies import artifact_store_of
 
@@ -56,6 +60,8 @@ class ArchitectureObjective:
         seed: Each trial trains with a seed that follows from this and its number.
         device: Handed to the evaluator.
         value: Whether a trial's value is its ``last`` epoch's metric or its ``best`` epoch's.
+        reuse: Names of further studies of the storage whose results are taken where an equal
+            architecture was trained alike, on the same data.
         artifact_store: Where model source, weights and curve go; ``"auto"`` is a folder beside
             the study's SQLite database (nothing is kept for other storages), None keeps nothing.
 
@@ -87,6 +93,7 @@ class ArchitectureObjective:
         seed: int = 0,
         device: str = "auto",
         value: Literal["last", "best"] = "last",
+        reuse: Sequence[str] = (),
         artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
@@ -113,6 +120,7 @@ class ArchitectureObjective:
         self.value = value
         self.artifact_store = artifact_store
         self._memory = MemoryLimits()
+        self._known = KnownValues(reuse)
         # By reference: an identity is given anew once a study is gone.
         self._announced: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
 
@@ -151,7 +159,7 @@ class ArchitectureObjective:
         """
         self._announce(trial.study)
         try:
-            return self._train(trial, self._suggest(trial))
+            return self._evaluate(trial, self._suggest(trial))
         except optuna.TrialPruned:
             raise
         except KeyboardInterrupt:
@@ -184,6 +192,7 @@ class ArchitectureObjective:
         if study not in self._announced:
             agree(study, self.terms())
             self._memory.read(study)
+            self._known.open(study)
             self._announced.add(study)
 
     def _suggest(self, trial: Trial) -> Architecture:
@@ -223,8 +232,23 @@ class ArchitectureObjective:
 
     # --- training -----------------------------------------------------------------------------
 
-    def _train(self, trial: Trial, architecture: Architecture) -> float | tuple[float, ...]:
+    def _evaluate(self, trial: Trial, architecture: Architecture) -> float | tuple[float, ...]:
+        """Answer from an equal training, or train."""
         epochs = self._epochs(architecture)
+        prints = self._fingerprints(epochs)
+        for name, value in prints.items():
+            trial.set_user_attr(name, value)
+        claim = "/".join((identity_of(architecture), *prints.values()))
+        claim = hashlib.sha256(claim.encode()).hexdigest()[:32]
+        with Lease(trial):
+            known = self._known.find_or_claim(trial, claim)
+            if known is not None:
+                return self._values(architecture, _take_over(trial, known))
+            return self._train(trial, architecture, epochs)
+
+    def _train(
+        self, trial: Trial, architecture: Architecture, epochs: int
+    ) -> float | tuple[float, ...]:
         run = _Run(trial, self.metrics, self.value)
         context = EvaluationContext(
             epochs=epochs,
@@ -238,8 +262,6 @@ class ArchitectureObjective:
         trial.set_user_attr("seed", context.seed)
         trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         trial.set_user_attr("device", self._device_name())
-        for name, value in self._fingerprints(epochs).items():
-            trial.set_user_attr(name, value)
         try:
             metrics = _as_floats(self.evaluator.evaluate(architecture, context))
             self._check_finite(metrics)
@@ -353,6 +375,38 @@ def _metric_key(metric: str, metrics: Mapping[str, float], value: str) -> str:
         listed = ", ".join(name for name in metrics if "." not in name)
         raise ValueError(f"the evaluator gave no metric {metric!r}; it gave {listed}")
     return key
+
+
+#: What a trial says of itself, not of the network that it trained.
+_OWN: Final = frozenset(
+    {
+        "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
+        "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
+        "seed", "ticket", "train_seconds", "training_key", "worker",
+    }
+)  # fmt: skip
+
+
+def _take_over(trial: Trial, known: Known) -> dict[str, float]:
+    """Give a trial the metrics of an equal training, and return them.
+
+    Raises:
+        optuna.TrialPruned: That training was stopped, or came to no end.
+    """
+    trial.set_user_attr("cached_from", known.name)
+    source = known.trial
+    metrics: dict[str, float] = {}
+    for name, value in source.user_attrs.items():
+        if name not in _OWN and isinstance(value, int | float):
+            trial.set_user_attr(name, value)
+            metrics[name] = value
+    if "infeasible" in source.user_attrs:
+        raise _infeasible(trial, source.constraints, source.user_attrs["infeasible"])
+    if source.state == TrialState.PRUNED:
+        if source.last_step is not None and len(trial.study.directions) == 1:
+            trial.report(source.intermediate_values[source.last_step], source.last_step)
+        raise optuna.TrialPruned(f"stopped as the equal trial {known.name} was")
+    return metrics
 
 
 def _infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
 
 def is_trained(trial: FrozenTrial) -> bool:
-    """Return whether a trial counts against a budget: it trained, to its end or until stopped."""
+    """Return whether a trial counts against a budget: it trained, to its end or until stopped.
+
+    One that was answered with the result of an equal training did not.
+    """
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    return finished and "infeasible" not in trial.user_attrs
+    return finished and not {"infeasible", "cached_from"} & trial.user_attrs.keys()
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class StudySummary:
         infeasible: Trials that were not trained, or not to an end, for a limit, a shape,
             divergence or memory.
         epochs_trained: Sum over all trials.
+        repeats: Trials that were answered with the result of an equal training.
         epochs_saved: Epochs that stopped trials did not train.
         train_seconds: Sum over all trials.
         best_trial: Number of the best trial; None where there is none, or several objectives.
@@ -46,6 +50,7 @@ class StudySummary:
     trained: int
     interrupted: int
     infeasible: int
+    repeats: int
     epochs_trained: int
     epochs_saved: int
     train_seconds: float
@@ -70,7 +75,8 @@ def summarise(study: optuna.Study) -> StudySummary:
         trials=states,
         trained=sum(map(is_trained, trials)),
         interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
-        infeasible=sum("infeasible" in trial.user_attrs for trial in trials),
+        infeasible=sum(map(_is_infeasible, trials)),
+        repeats=sum("cached_from" in trial.user_attrs for trial in trials),
         epochs_trained=int(sum(_number(trial, "epochs") for trial in trials)),
         epochs_saved=sum(map(_epochs_saved, trials)),
         train_seconds=float(sum(_number(trial, "train_seconds") for trial in trials)),
@@ -78,6 +84,10 @@ def summarise(study: optuna.Study) -> StudySummary:
         best_values=None if best is None else tuple(best.values),
         fallbacks=tuple(study.user_attrs.get("fallbacks", ())),
     )
+
+
+def _is_infeasible(trial: FrozenTrial) -> bool:
+    return "infeasible" in trial.user_attrs and "cached_from" not in trial.user_attrs
 
 
 def _number(trial: FrozenTrial, name: str) -> float:

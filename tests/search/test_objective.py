@@ -18,6 +18,7 @@ from neural_automl.data import load_data
 from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
 from neural_automl.exceptions import DivergenceError, OutOfMemoryError, StudyError
 from neural_automl.objective import ArchitectureObjective, trial_seed
+from neural_automl.registry import is_trained
 from neural_automl.studies import artifact_store_of, open_study
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 
@@ -72,6 +73,7 @@ def test_attributes_of_a_trial() -> None:
     attributes = dict(trial.user_attrs)
     worker = attributes.pop("worker")
     fingerprint = attributes.pop("evaluator_fingerprint")
+    claim = attributes.pop("training_key")
 
     assert attributes == {
         "architecture_key": architecture.key,
@@ -83,11 +85,12 @@ def test_attributes_of_a_trial() -> None:
         "epochs": 4,
         "seed": trial_seed(5, 0),
         "device": "auto",
+        "ticket": 1,
         "val_accuracy": pytest.approx(width_of(architecture) / 100 + 0.004),
         "val_accuracy.best": pytest.approx(width_of(architecture) / 100 + 0.004),
     }
     assert worker.rpartition(":")[2].isdigit()
-    assert len(fingerprint) == 32
+    assert len(fingerprint) == len(claim) == 32
 
 
 def test_the_architecture_is_rebuilt_from_the_parameters() -> None:
@@ -95,7 +98,8 @@ def test_the_architecture_is_rebuilt_from_the_parameters() -> None:
     objective = objective_over(evaluator)
     study = run(objective)
 
-    rebuilt = [objective.space.suggest(FixedTrial(trial.params)) for trial in study.trials]
+    trained = filter(is_trained, study.trials)
+    rebuilt = [objective.space.suggest(FixedTrial(trial.params)) for trial in trained]
 
     assert rebuilt == evaluator.trained
 
@@ -188,7 +192,7 @@ def test_shapes_that_cannot_follow_are_pruned() -> None:
     assert {trial.params["layers[0].Conv2D.kernel_size"] for trial in pruned} == {5}
     assert pruned[0].constraints == {"shape": 1.0}
     assert "layers[1]: a window of 3 does not fit into 2" in pruned[0].user_attrs["infeasible"]
-    assert len(evaluator.trained) == 10 - len(pruned)
+    assert len(evaluator.trained) == sum(map(is_trained, study.trials)) == 1
 
 
 class Failing:
@@ -225,8 +229,8 @@ def test_no_memory_is_infeasible_and_remembered() -> None:
     evaluator = Failing(OutOfMemoryError("no memory for the network on cpu"), width=16)
     objective = objective_over(evaluator)
     study = optuna.create_study(direction="maximize")
-    for width in (8, 16, 32, 16, 8):
-        study.enqueue_trial({"layers[0].Dense.units": width, "layers[1].maybe": False})
+    for width, maybe in ((8, False), (16, False), (32, False), (16, False), (8, True)):
+        study.enqueue_trial({"layers[0].Dense.units": width, "layers[1].maybe": maybe})
 
     study.optimize(objective, n_trials=5)
 
@@ -269,10 +273,11 @@ def test_a_bug_is_a_failure_with_its_traceback() -> None:
 def test_several_objectives() -> None:
     evaluator = CurveEvaluator()
     objective = objective_over(evaluator, metrics=["val_accuracy", "params"])
-    study = run(objective, trials=4)
+    study = run(objective, trials=6)
 
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
-    for trial, architecture in zip(study.trials, evaluator.trained, strict=True):
+    trained = [trial for trial in study.trials if is_trained(trial)]
+    for trial, architecture in zip(trained, evaluator.trained, strict=True):
         assert trial.values == [trial.user_attrs["val_accuracy"], architecture.cost.params]
         assert trial.intermediate_values == {}
 
