@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from optuna.trial import FixedTrial, FrozenTrial, TrialState
+from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
@@ -180,3 +181,101 @@ def architecture_of(space: ArchitectureSpace, trial: FrozenTrial) -> Architectur
         raise StudyError(
             f"trial {trial.number} is not one of the space {space.name}: {error}"
         ) from error
+
+
+class ArchitectureRegistry:
+    """A study seen as a table of architectures and their metrics; it stores nothing of its own.
+
+    Args:
+        study: One that was begun by ``ArchitectureObjective`` or ``AutoMLEngine``.
+
+    Raises:
+        StudyError: The study holds no space of architectures.
+
+    Example:
+        ``ArchitectureRegistry(result.study).get_top_k(3)``
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+        self._space = space_of(study)
+
+    def register(self, architecture: Architecture, metrics: Mapping[str, float]) -> int:
+        """Add a completed trial of an architecture that was evaluated elsewhere.
+
+        Args:
+            architecture: With its ``choices``, as ``suggest`` and ``sample_architecture`` give it.
+            metrics: At least the study's own.
+
+        Returns:
+            The number of the trial.
+
+        Raises:
+            StudyError: A metric of the study is missing, or the choices are none of its space.
+        """
+        names = metrics_of(self._study)
+        missing = [name for name in names if name not in metrics]
+        if missing:
+            raise StudyError(
+                f"`metrics` must hold {', '.join(names)} but {missing[0]!r} is missing"
+            )
+        trial = FixedTrial(dict(architecture.choices))
+        try:
+            rebuilt = self._space.suggest(trial)
+        except ValueError as error:
+            raise StudyError(
+                f"the architecture's choices are none of the space {self._space.name}: {error}"
+            ) from error
+        if rebuilt != architecture:
+            raise StudyError("the architecture's choices lead to another architecture")
+        self._study.add_trial(
+            create_trial(
+                values=[float(metrics[name]) for name in names],
+                params=dict(trial.params),
+                distributions=dict(trial.distributions),
+                user_attrs={"architecture_key": architecture.key, **metrics},
+            )
+        )
+        return len(self._study.get_trials(deepcopy=False)) - 1
+
+    def get(self, architecture: Architecture) -> dict[str, float] | None:
+        """Return the metrics of the best trial with the same key; None where there is none."""
+        for trial in self._ranked():
+            if trial.user_attrs.get("architecture_key") == architecture.key:
+                return {
+                    name: value
+                    for name, value in trial.user_attrs.items()
+                    if isinstance(value, float)
+                } | dict(zip(metrics_of(self._study), trial.values, strict=True))
+        return None
+
+    def get_top_k(self, k: int) -> list[Architecture]:
+        """Return the best architectures that differ in their function, best first.
+
+        Raises:
+            ValueError: ``k`` is below 1.
+            StudyError: The study has several objectives.
+        """
+        if k < 1:
+            raise ValueError(f"`k` must be at least 1 but got {k}")
+        best: dict[str, Architecture] = {}
+        for trial in self._ranked():
+            if len(best) == k:
+                break
+            key = trial.user_attrs.get("architecture_key", f"trial {trial.number}")
+            if key not in best:
+                best[key] = architecture_of(self._space, trial)
+        return list(best.values())
+
+    def size(self) -> int:
+        """Return how many different functions completed a training."""
+        complete = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return len({trial.user_attrs.get("architecture_key") for trial in complete})
+
+    def _ranked(self) -> list[FrozenTrial]:
+        if len(self._study.directions) > 1:
+            raise StudyError(
+                f"the study {self._study.study_name!r} has {len(self._study.directions)} "
+                "objectives: no architecture is the best; ask for its Pareto front"
+            )
+        return top_trials(self._study, len(self._study.get_trials(deepcopy=False)))
