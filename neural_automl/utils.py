@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl._similarity import label_similarity
 from neural_automl.architecture import Architecture, lower_sequence
 from neural_automl.exceptions import ExportError, SpaceError
 from neural_automl.graph import GraphBuilder
@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from neural_automl.architecture import LayerConfig
-    from neural_automl.graph import Graph
 
-_ROUNDS: Final = 2
-_COMMUTATIVE: Final = ("Add", "Multiply")
 _HEADER: Final = ("layer", "type", "output", "params", "MACs")
 
 
@@ -44,31 +41,7 @@ def compare_architectures(a: Architecture, b: Architecture) -> float:
     """
     if a.key == b.key:
         return 1.0
-    ids: dict[Any, int] = {}
-    labels, others = _labels(a.graph, ids), _labels(b.graph, ids)
-    # Labels see two steps far. One more for the whole graph keeps apart what differs further on.
-    return (labels & others).total() / ((labels | others).total() + 1)
-
-
-def _labels(graph: Graph, ids: dict[Any, int]) -> Counter[tuple[int, int]]:
-    readers: list[list[int]] = [[] for _ in graph.nodes]
-    for index, node in enumerate(graph.nodes):
-        for source in node.inputs:
-            readers[source].append(index)
-    current = [ids.setdefault((node.op, repr(node.attributes)), len(ids)) for node in graph.nodes]
-    counted = Counter((0, label) for label in current)
-    for step in range(1, _ROUNDS + 1):
-        refined = []
-        for index, node in enumerate(graph.nodes):
-            before = [current[source] for source in node.inputs]
-            if node.op in _COMMUTATIVE:
-                before.sort()
-            after = sorted(current[reader] for reader in readers[index])
-            label = (current[index], tuple(before), tuple(after))
-            refined.append(ids.setdefault(label, len(ids)))
-        current = refined
-        counted.update((step, label) for label in current)
-    return counted
+    return label_similarity(a.graph, b.graph)
 
 
 def validate_architecture(architecture: Architecture | Mapping[str, Any]) -> list[str]:

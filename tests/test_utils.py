@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.dsl import parse
 from neural_automl.exceptions import ExportError, ShapeError, SpaceError
 from neural_automl.utils import (
     compare_architectures,
@@ -22,6 +23,7 @@ from neural_automl.utils import (
     validate_architecture,
 )
 from tests.house.repository import ROOT
+from tests.spaces import image_space
 from tests.strategies import architectures
 
 
@@ -182,14 +184,14 @@ def test_the_table_of_a_small_network() -> None:
 
     assert create_architecture_summary(architecture).splitlines() == [
         "layer           type            output     params    MACs",
-        "----------------------------------------------------------",
+        "---------------------------------------------------------",
         "input                           (8, 8, 3)",
         "layers[0]       residual        (8, 8, 4)      20     768",
         "  layers[0][0]  Conv2D          (8, 8, 4)     112   6,912",
         "layers[1]       SkipConnection  (8, 8, 4)       0       0",
         "layers[2]       Flatten         (256,)          0       0",
         "layers[3]       Dense           (10,)       2,570   2,560",
-        "----------------------------------------------------------",
+        "---------------------------------------------------------",
         "total                           (10,)       2,702  10,240",
     ]
 
@@ -203,7 +205,10 @@ def test_the_rows_add_up_to_the_cost(architecture: Architecture) -> None:
     ]
 
     cost = architecture.cost
-    assert [sum(column) for column in zip(*counts, strict=True)] == [cost.params, cost.macs]
+    assert [sum(row[0] for row in counts), sum(row[1] for row in counts)] == [
+        cost.params,
+        cost.macs,
+    ]
     assert re.findall(r"[\d,]+$", lines[-1]) == [f"{cost.macs:,}"]
 
 
@@ -231,16 +236,13 @@ def test_the_table_needs_shapes_that_follow() -> None:
 # --- text ----------------------------------------------------------------------------------------
 
 
-@given(architectures())
-def test_the_text_reads_back(architecture: Architecture) -> None:
-    text = export_architecture_to_dsl(architecture)
+@pytest.mark.parametrize("seed", range(20))
+def test_the_text_reads_back(seed: int) -> None:
+    architecture = image_space().sample_architecture(seed)
 
-    try:
-        back = ArchitectureSpace.from_dsl(text).sample_architecture(seed=0, feasible=False)
-    except Exception as error:  # noqa: BLE001 - shapes alone may be wrong: the network was drawn
-        assert "layers" in str(error) or validate_architecture(architecture)
-    else:
-        assert back == architecture
+    model = parse(export_architecture_to_dsl(architecture)).model
+
+    assert Architecture.from_dict(model) == architecture
 
 
 def test_a_file_is_written_once(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Offers = Mapping[str, Open | tuple[Any, ...]]
 
 _DEEPEST: Final = 300
+_LONGEST: Final = 40
 
 
 def check_nesting(data: Any) -> None:
@@ -100,10 +101,9 @@ def _check_entry(here: str, path: str, entry: Mapping[str, Any], offers: Offers)
         raise SpaceError(f"the dictionary leaves nothing open at {path!r}{near}", path=here)
     form = {key: value for key, value in entry.items() if key != "path"}
     offer = offers[path]
-    if _listed(here, form) != _plain(offer):
+    if _listed(here, form, offer) != _plain(offer):
         raise SpaceError(
-            f"{path!r} offers {excerpt(form)} here but {excerpt(offer_text(offer))} in the "
-            "dictionary",
+            f"{path!r} offers {excerpt(form)} here but {_cut(offer)} in the dictionary",
             path=here,
         )
 
@@ -122,40 +122,44 @@ def _check_older_entry(here: str, owned: tuple[str, str], form: Any, offers: Off
     if _listed(here, form) not in [_plain(offer) for offer in found]:
         raise SpaceError(
             f"the dictionary leaves no {owner}.{name} open over {excerpt(form)}"
-            + "".join(f"; it offers {excerpt(offer_text(offer))}" for offer in found[:1]),
+            + "".join(f"; it offers {_cut(offer)}" for offer in found[:1]),
             path=here,
         )
 
 
-def _listed(here: str, form: Any) -> Any:
+def _cut(offer: Any) -> str:
+    # Quoted as a string it would be no text of the language.
+    text = offer_text(offer)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _listed(here: str, form: Any, offer: Any = None) -> Any:
     """Return what an entry offers, in the form that ``_plain`` gives."""
     try:
+        if isinstance(offer, tuple):
+            # Labels stand for structure: names and calls mix, as they do in no choice of values.
+            return _normal(form)
         return _plain(value_from_plain({"hpo": form}))
-    except (SpaceError, ValueError) as error:
+    except (SpaceError, TypeError, ValueError) as error:
         raise SpaceError(getattr(error, "message", str(error)), path=here) from error
 
 
 def _plain(offer: Any) -> Any:
-    """Return an offer as data in which what means the same is the same.
-
-    Names are left out: the dictionary's may hold the place of a copy, the study's says it.
-    """
-    if isinstance(offer, tuple):  # labels of a decision about structure
+    """Return an offer as data in which what means the same is the same."""
+    if isinstance(offer, tuple):
         return {"type": "categorical", "values": [*offer]}
-    plain = _without_names(to_plain(offer))["hpo"]
-    if plain["type"] == "categorical":
-        plain["values"] = [
-            value_label(value_from_plain(value))
-            if isinstance(value, dict) and "hpo" not in value
-            else value
-            for value in plain["values"]
-        ]
-    return plain
+    return _normal(to_plain(offer)["hpo"])
 
 
-def _without_names(plain: Any) -> Any:
-    if isinstance(plain, list):
-        return [_without_names(element) for element in plain]
-    if isinstance(plain, dict):
-        return {key: _without_names(value) for key, value in plain.items() if key != "name"}
-    return LOSS_ALIASES.get(plain, plain) if isinstance(plain, str) else plain
+def _normal(data: Any) -> Any:
+    """Return plain data without names, calls as their labels, losses in one spelling.
+
+    A name in the dictionary may hold the place of a copy, where the study's says it.
+    """
+    if isinstance(data, list | tuple):
+        return [_normal(element) for element in data]
+    if isinstance(data, Mapping):
+        if "params" in data or "expr" in data:
+            return value_label(value_from_plain(data))
+        return {key: _normal(value) for key, value in data.items() if key != "name"}
+    return LOSS_ALIASES.get(data, data) if isinstance(data, str) else data
