@@ -20,6 +20,7 @@ from rich.tree import Tree
 from neural_automl.architecture_space import number_text
 from neural_automl.registry import front_trials, metrics_of, summarise
 from neural_automl.studies import masked
+from neural_automl.utils import create_architecture_summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -239,6 +240,11 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
         costs.add_row(_UNITS[metric], f"{least:,}", f"{median:,}", f"{most:,}")
     if summary.costs:
         console.print(costs)
+    if summary.architectures == 1 and summary.costs:
+        _say(
+            console,
+            escape(create_architecture_summary(space.sample_architecture(0, feasible=False))),
+        )
     _say(console, f"{size_text(space)}; {summary.feasible:.0%} of the draws are feasible")
     for constraint in space.constraints:
         _say(console, f"limit: {constraint}")

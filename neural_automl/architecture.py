@@ -310,7 +310,9 @@ def lower_sequence(
         builder.position = layer.position or builder.position
         builder.widths[-1].append(builder.shape(x)[-1])
         blocks = _blocks(builder, layer, builder.path)
+        span = builder.begin(layer.type)
         x = lower_layer(builder, x, layer.type, layer.params, blocks)
+        builder.end(span, x)
         builder.path, builder.position = before
     builder.widths.pop()
     return x

@@ -100,6 +100,22 @@ def layouts(graph: Graph) -> list[Layout]:
     return made
 
 
+@dataclass(slots=True)
+class Span:
+    """What one layer added to a graph: its nodes from ``start`` until before ``stop``.
+
+    What stands in its block is in it; ``depth`` is how many layers it stands in. ``output`` is the
+    node that it ends in, which may be another layer's where it adds none.
+    """
+
+    path: str
+    type: str
+    depth: int
+    start: int
+    stop: int = -1
+    output: int = -1
+
+
 class GraphBuilder:
     """Collects nodes; knows the layer that is being lowered, for messages.
 
@@ -113,6 +129,8 @@ class GraphBuilder:
         #: Width that comes in at each layer so far of each sequence being lowered, outermost
         #: first: what ``channels`` of an expression may go back to.
         self.widths: list[list[int]] = []
+        #: What each layer added, in the order in which they began.
+        self.spans: list[Span] = []
         self._nodes: list[Node] = []
         self.add("Input", shape=tuple(input_shape))
 
@@ -146,6 +164,15 @@ class GraphBuilder:
         if up >= len(self.widths) or back >= len(self.widths[-1 - up]):
             raise self.error(f"channels({back}, {up}) goes back further than there are layers")
         return self.widths[-1 - up][-1 - back]
+
+    def begin(self, kind: str) -> Span:
+        """Note that a layer of this type begins, at ``path``."""
+        self.spans.append(Span(self.path, kind, len(self.widths) - 1, len(self._nodes)))
+        return self.spans[-1]
+
+    def end(self, span: Span, output: int) -> None:
+        """Note that a layer is complete, and the node that it ends in."""
+        span.stop, span.output = len(self._nodes), output
 
     def error(self, message: str) -> ShapeError:
         """Make an error that names the layer being lowered."""

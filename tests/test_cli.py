@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -159,6 +160,14 @@ def test_describe(tmp_path: Path) -> None:
     assert summary["size"] == 3
     assert summary["feasible"] == 1.0
     assert summary["costs"]["params"] == [610, 1210, 2410]
+
+
+def test_describe_of_one_network_has_its_layers(tmp_path: Path) -> None:
+    write(tmp_path, SMALL.replace("choice(8, 16, 32)", "8"))
+
+    shown = cli("describe", "space.neural", cwd=tmp_path)
+
+    assert re.search(r"layers\[1\] +Dense +\(8,\) +520 +512", shown.stdout)
 
 
 def test_validate(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from neural_automl.architecture_space._nodes import (
 from neural_automl.architecture_space._normal import normalise
 from neural_automl.architecture_space._paths import Located, body_paths
 from neural_automl.architecture_space._reach import least_costs
+from neural_automl.architecture_space._reading import check_nesting, check_offers, read_text
 from neural_automl.architecture_space._size import count_configurations
 from neural_automl.architecture_space._suggest import RandomTrial, Trial, Walk
 from neural_automl.architecture_space._training import TrainingSpace
@@ -40,7 +41,6 @@ _SECTIONS: Final = (
     "constraints",
 )
 _ATTEMPTS: Final = 1000
-_DEEPEST: Final = 300
 
 
 class ArchitectureSpace:
@@ -329,7 +329,7 @@ class ArchitectureSpace:
     def _from_dict(
         cls, data: Mapping[str, Any], positions: Mapping[tuple[int, ...], tuple[int, int]]
     ) -> ArchitectureSpace:
-        _check_nesting(data)
+        check_nesting(data)
         shape, layers = check_sections(data, "a space", _SECTIONS)
         return cls(
             shape,
@@ -342,6 +342,23 @@ class ArchitectureSpace:
             data.get("constraints", ()),
             name=data.get("name", "Network"),
         )
+
+    @classmethod
+    def _convert_from_hpo(cls, model_dict: Mapping[str, Any], hpo_params: Any) -> ArchitectureSpace:
+        """Return the space of what ``neural_dsl.ModelTransformer`` gives.
+
+        Args:
+            model_dict: The dictionary form.
+            hpo_params: What is open in it, or None: the dictionary says it all, and a list is
+                compared with it.
+
+        Raises:
+            SpaceError: The dictionary breaks a rule, or the two disagree.
+        """
+        space = cls.from_dict(model_dict)
+        if hpo_params is not None:
+            check_offers(hpo_params, space.decisions())
+        return space
 
     @classmethod
     def from_dsl(cls, text_or_path: str | Path) -> ArchitectureSpace:
@@ -357,7 +374,7 @@ class ArchitectureSpace:
         from neural_automl.dsl import is_text, parse
 
         if isinstance(text_or_path, Path) or not is_text(text_or_path):
-            text_or_path = _read_text(Path(text_or_path))
+            text_or_path = read_text(Path(text_or_path))
         network = parse(text_or_path)
         for text in network.warnings:
             warnings.warn(text, UserWarning, stacklevel=2)
@@ -375,23 +392,3 @@ class ArchitectureSpace:
         from neural_automl.dsl import print_network
 
         return print_network(self.to_dict())
-
-
-def _check_nesting(data: Any) -> None:
-    """Look for lists and dictionaries that would be too deep for recursion."""
-    stack = [(data, 0)]
-    while stack:
-        item, depth = stack.pop()
-        if depth > _DEEPEST:
-            raise SpaceError(f"the data of a space may be nested {_DEEPEST} deep but is deeper")
-        if isinstance(item, dict):
-            stack.extend((value, depth + 1) for value in item.values())
-        elif isinstance(item, list | tuple):
-            stack.extend((value, depth + 1) for value in item)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SpaceError(f"{file} is no text in UTF-8: {error.reason}") from error

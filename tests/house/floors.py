@@ -17,6 +17,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_formulas",
         "_imports",
         "_lowering",
+        "_similarity",
         "_torch_forms",
         "_version",
         "architecture",

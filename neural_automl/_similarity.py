@@ -1,0 +1,45 @@
+"""How alike two graphs are, by the labels of their nodes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from neural_automl.graph import Graph
+
+_ROUNDS: Final = 2
+_COMMUTATIVE: Final = ("Add", "Multiply")
+
+
+def label_similarity(a: Graph, b: Graph) -> float:
+    """Return the share of labels that two different graphs have in common, 0 to below 1.
+
+    Source: Shervashidze et al., Weisfeiler-Lehman Graph Kernels, JMLR 12, 2011, section 3.2;
+    as a ratio of minimum to maximum (Ruzicka).
+    """
+    ids: dict[Any, int] = {}
+    labels, others = _labels(a, ids), _labels(b, ids)
+    # Labels see two steps far. One more for the whole graph keeps apart what differs further on.
+    return (labels & others).total() / ((labels | others).total() + 1)
+
+
+def _labels(graph: Graph, ids: dict[Any, int]) -> Counter[tuple[int, int]]:
+    readers: list[list[int]] = [[] for _ in graph.nodes]
+    for index, node in enumerate(graph.nodes):
+        for source in node.inputs:
+            readers[source].append(index)
+    current = [ids.setdefault((node.op, repr(node.attributes)), len(ids)) for node in graph.nodes]
+    counted = Counter((0, label) for label in current)
+    for step in range(1, _ROUNDS + 1):
+        refined = []
+        for index, node in enumerate(graph.nodes):
+            before = [current[source] for source in node.inputs]
+            if node.op in _COMMUTATIVE:
+                before.sort()
+            after = sorted(current[reader] for reader in readers[index])
+            label = (current[index], tuple(before), tuple(after))
+            refined.append(ids.setdefault(label, len(ids)))
+        current = refined
+        counted.update((step, label) for label in current)
+    return counted
