@@ -254,7 +254,7 @@ def describe(
     file: SpaceFile,
     samples: Annotated[
         int, typer.Option("--samples", min=1, help="Architectures drawn for the costs.")
-    ] = 200,
+    ] = 500,
     as_json: JsonOption = False,
 ) -> None:
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
