@@ -10,7 +10,7 @@ from sklearn.dummy import DummyClassifier
 
 from benchmarks import real_data
 from neural_automl import ArchitectureEvaluator, ArchitectureSpace, load_data
-from neural_automl.data import DataSplits
+from neural_automl.data import Array, DataSplits
 
 CAT = ["K", "AE1", "T"]
 TABLE = """carat,cut,color,clarity,depth,table,price,x,y,z
@@ -132,7 +132,7 @@ def test_a_bar_that_is_missed_is_told(
     ("example", "x", "classes"),
     [("text", np.full((8, 16), 26), 5), ("tabular", np.zeros((8, 22), dtype=np.float32), 5)],
 )
-def test_an_example_takes_its_data(example: str, x: real_data.Array, classes: int) -> None:
+def test_an_example_takes_its_data(example: str, x: Array, classes: int) -> None:
     space = ArchitectureSpace.from_dsl(real_data.EXAMPLES / f"{example}.neural")
     evaluator = ArchitectureEvaluator((x, np.arange(8) % classes), device="cpu")
 
