@@ -14,10 +14,9 @@ from neural_automl.dsl._evaluate import OPEN_VALUES, Scope, bind
 from neural_automl.dsl._labels import number_labels, read_labels
 from neural_automl.dsl._macros import TOO_MANY_LAYERS
 from neural_automl.dsl._nodes import Copies, Element, Expanded, Node, Spliced, placed, splice
-from neural_automl.dsl._sections import is_device
 from neural_automl.dsl._tables import TYPES, is_layer, layer_names, parameters_of, row_of
 from neural_automl.dsl._values import UNKNOWN, Value, is_number, marked, tied
-from neural_automl.hyperparameters import DEVICES
+from neural_automl.hyperparameters import DEVICES, is_device
 
 if TYPE_CHECKING:
     from neural_automl.dsl._check import Checker

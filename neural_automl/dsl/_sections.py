@@ -18,6 +18,7 @@ from neural_automl.hyperparameters import (
     OPTIMIZERS,
     TRAINING,
     canonical_loss,
+    is_device,
 )
 from neural_automl.parameters import Parameter, as_integer, find_parameter
 
@@ -235,10 +236,3 @@ class Sections:
                 message = f"the limit of {limit.name} must be a plain number but got {got}"
                 self._problems.add(message, value.at)
         return limits
-
-
-def is_device(device: str) -> bool:
-    """Return whether a device exists by that name: one of ``DEVICES`` or ``cuda:N``."""
-    kind, _, index = device.partition(":")
-    numbered = kind == "cuda" and index.isdecimal() and index.isascii() and len(index) < 4
-    return kind in DEVICES and (device == kind or numbered)
