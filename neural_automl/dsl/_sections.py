@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _LOSS: Final = Parameter("loss", "string", options=(*LOSSES, *LOSS_ALIASES))
 _SIZE: Final = Parameter("input", "integer", minimum=1)
 _EXECUTION: Final = (Parameter("device", "string"),)
+_ONE_OPTIMIZER: Final = (
+    f"optimizer must be one of {', '.join(OPTIMIZERS)}: the parameters may be open, not the name"
+)
 
 
 class Sections:
@@ -123,6 +126,9 @@ class Sections:
 
     def _bound_optimizer(self, call: _tree.Call, name: str) -> Value:
         if name not in OPTIMIZERS:
+            if name in ("choice", "HPO"):
+                self._problems.add(_ONE_OPTIMIZER, call.at, "write Adam(log_range(1e-4, 1e-2))")
+                return Value(UNKNOWN, call.at)
             return self._no_optimizer(call.name, call.at)
         arguments = self._checker.arguments(
             name, OPTIMIZERS[name], call.arguments, self._scope, call.at
@@ -150,6 +156,10 @@ class Sections:
 
     def _inside(self, text: _tree.Text) -> Any:
         """Return the syntax of a quoted value, with places in the text; None if it has none."""
+        if len(text.value) > _limits.QUOTED:
+            limit = f"a quoted optimizer is limited to {_limits.QUOTED:,} characters"
+            self._problems.add(f"{limit} but has {len(text.value):,}", text.at)
+            return None
         line, column = text.at
         tokens = []
         depth = 0
@@ -160,10 +170,8 @@ class Sections:
             if token.type in UNREADABLE:
                 self._problems.add(f"unexpected {quoted(token)}", (line, token.column))
                 return None
-            if depth > _limits.NESTING or len(tokens) > _limits.WORDS:
+            if depth > _limits.NESTING:
                 limit = f"nesting is limited to {_limits.NESTING}"
-                if depth <= _limits.NESTING:
-                    limit = f"a text is limited to {_limits.WORDS:,} words"
                 self._problems.add(limit, (line, token.column))
                 return None
         try:
