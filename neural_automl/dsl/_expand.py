@@ -15,7 +15,7 @@ from neural_automl.dsl._labels import number_labels, read_labels
 from neural_automl.dsl._macros import TOO_MANY_LAYERS
 from neural_automl.dsl._nodes import Copies, Element, Expanded, Node, Spliced, placed, splice
 from neural_automl.dsl._tables import TYPES, is_layer, layer_names, parameters_of, row_of
-from neural_automl.dsl._values import UNKNOWN, Value, is_number, marked, tied
+from neural_automl.dsl._values import UNKNOWN, Value, has_open, is_number, marked, tied
 from neural_automl.hyperparameters import DEVICES, is_device
 from neural_automl.layers import ACTIVATIONS
 
@@ -231,7 +231,7 @@ class Expander:
         if place.depth + value.depth > _limits.NESTING:
             self._problems.add(f"nesting is limited to {_limits.NESTING}", value.at)
             return Value(UNKNOWN, value.at)
-        if value.size == 1 and is_number(value.data):
+        if not has_open(value):
             return value
         return marked(tied(value, self._ties, place.level), mark)
 
