@@ -179,7 +179,8 @@ def report_speed(rounds: int) -> bool:
     bare_seconds(text)
     seconds(ArchitectureSpace.from_dsl, text)
     pairs = [(bare_seconds(text), seconds(ArchitectureSpace.from_dsl, text)) for _ in range(rounds)]
-    theirs, ours = (min(times) for times in zip(*pairs, strict=True))
+    theirs = min(pair[0] for pair in pairs)
+    ours = min(pair[1] for pair in pairs)
     print(f"200 layers: bare {1000 * theirs:.1f} ms, parsed and built {1000 * ours:.1f} ms")
     print(f"ratio {ours / theirs:.2f}, bar {RATIO}")
     return ours / theirs < RATIO
