@@ -159,7 +159,7 @@ def test_describe(tmp_path: Path) -> None:
     summary = json.loads(told.stdout)
     assert summary["size"] == 7
     assert summary["feasible"] == 1.0
-    assert summary["costs"]["params"] == [610, 1210, 2410]
+    assert summary["costs"]["params"] == [610, 1510, 2410]
 
 
 def test_describe_of_one_network_has_its_layers(tmp_path: Path) -> None:
