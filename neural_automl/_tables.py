@@ -233,7 +233,7 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
         decisions.add_row(escape(name), escape(offer))
     if summary.decisions:
         console.print(decisions)
-    drawn = "all architectures" if summary.complete else f"{summary.samples} draws"
+    drawn = f"all {summary.samples}" if summary.complete else f"{summary.samples} draws"
     costs = Table(title=f"Costs in {drawn}, limits left aside")
     for name in ("", "least", "median", "most"):
         costs.add_column(name, justify="left" if not name else "right")
@@ -247,7 +247,7 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
             escape(create_architecture_summary(space.sample_architecture(0, feasible=False))),
         )
     _say(console, f"{size_text(space)}; {_distinct(summary)}")
-    _say(console, f"{summary.feasible:.0%} of {drawn} are feasible")
+    _say(console, f"{summary.feasible:.0%} of the {summary.samples} looked at are feasible")
     for constraint in space.constraints:
         _say(console, f"limit: {constraint}")
     for place, count in list(summary.infeasible.items())[:5]:
@@ -257,12 +257,13 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
     for name in summary.idle:
         _say(console, f"changes nothing that is computed: {escape(name)}", "yellow")
     if not summary.feasible:
-        _say(console, f"none of {drawn} met the constraints", "red")
+        _say(console, f"none of {summary.samples} architectures met the constraints", "red")
 
 
 def _distinct(summary: SpaceSummary) -> str:
     if summary.complete:
-        return f"{summary.distinct:,} different functions"
+        plural = "" if summary.distinct == 1 else "s"
+        return f"{summary.distinct:,} different function{plural}"
     if summary.distinct_is_bound:
         return f"more than {summary.distinct:,} different functions"
     return f"about {summary.distinct:,} different functions, estimated from {summary.samples} draws"
