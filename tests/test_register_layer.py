@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -532,30 +531,6 @@ def test_what_cannot_be_registered(
 ) -> None:
     with pytest.raises(error, match=message):
         register_layer(**{"name": "Mix", **MIX, **changed})
-
-
-# --- the page -------------------------------------------------------------------------------
-
-PAGE = ROOT / "docs" / "extend.md"
-
-
-def test_the_page_runs(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    module, *rest = blocks
-    assert module.startswith("# my_layers.py\n")
-    (tmp_path / "my_layers.py").write_text(module)
-    (tmp_path / "run.py").write_text("\n".join(rest))
-
-    found = subprocess.run(
-        [sys.executable, "-W", "error", "run.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert found.returncode == 0, found.stderr
-    assert "from my_layers import Gate\n" in found.stdout
 
 
 def test_the_facade_names_both() -> None:

@@ -283,7 +283,7 @@ UNEQUAL: dict[str, tuple[list[Any], dict[str, Any], str]] = {
     "a value and a structure": (
         [Layer("Dense", W), Maybe("ReLU", name="w")],
         {},
-        r"'w' must offer the same but one offers choice\(1, 2\) and another False \| True",
+        r"'w' must offer the same but one offers choice\(1, 2\) and another false \| true",
     ),
     "other labels": (
         [LayerChoice(["ReLU", []], name="op"), LayerChoice(["Flatten", []], name="op")],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.architecture_space import ArchitectureSpace, Call, Cell, Maybe
 from neural_automl.dsl import parse
 from neural_automl.exceptions import DSLError
 from tests.strategies import spaces
@@ -130,6 +130,21 @@ def test_a_limit_that_nothing_meets_is_said_at_the_constraints() -> None:
 def test_what_has_no_effect_is_warned_about() -> None:
     with pytest.warns(UserWarning, match="placement is the executor's"):
         ArchitectureSpace.from_dsl('network N { input: (4,) layers: Dense(3) @ "cpu" }')
+
+
+def test_the_outline_is_in_words_of_the_language() -> None:
+    space = ArchitectureSpace(
+        (4,),
+        [Maybe("ReLU", device="cpu"), Cell(2, ["none", Call("Dropout", {"rate": 0.5})], name="c")],
+    )
+
+    summary = space.describe(samples=1)
+
+    assert [line.label for line in summary.outline] == [
+        'maybe @ "cpu"',
+        "cell(nodes=2, operations=[none, Dropout(rate=0.5)]) 'c'",
+    ]
+    assert summary.decisions["layers[0].maybe"] == "false | true"
 
 
 def test_what_has_no_effect_is_printed_back() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.architecture_space._nodes import Cell, Layer, LayerChoice, Maybe, Node, Repeat
@@ -28,7 +28,11 @@ class Outline:
 
 def outline(nodes: Iterable[Node]) -> tuple[Outline, ...]:
     """Return the lines of nodes that follow each other."""
-    return tuple(map(_line, nodes))
+    lines = ((node, _line(node)) for node in nodes)
+    return tuple(
+        line if node.device is None else replace(line, label=f'{line.label} @ "{node.device}"')
+        for node, line in lines
+    )
 
 
 def _line(node: Node) -> Outline:
@@ -61,5 +65,6 @@ def _text(value: Any) -> str:
     if isinstance(value, Expression):
         return value.text(_text)
     if isinstance(value, list):
-        return ", ".join(e if isinstance(e, str) else value_text(e) for e in value)
+        texts = (e if isinstance(e, str) else value_text(e) for e in value)
+        return f"[{', '.join(texts)}]"
     return value_text(value)

@@ -269,7 +269,9 @@ def value_text(value: Any) -> str:
 
 def offer_text(offer: Any) -> str:
     """Return in words what a decision chooses from: an open value, or a tuple of labels."""
-    return " | ".join(map(str, offer)) if isinstance(offer, tuple) else value_text(offer)
+    if not isinstance(offer, tuple):
+        return value_text(offer)
+    return " | ".join(str(x).lower() if isinstance(x, bool) else str(x) for x in offer)
 
 
 def value_from_plain(value: Any) -> Any:

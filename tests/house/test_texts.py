@@ -146,12 +146,6 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", texts()["README.md"], flags=re.DOTALL)
 
 
-def test_spaces_of_the_readme_are_read() -> None:
-    spaces = [neural_automl.ArchitectureSpace.from_dsl(block) for block in _blocks("neural")]
-
-    assert [space.get_search_space_size() > 1 for space in spaces] == [True]
-
-
 def test_python_of_the_readme_uses_public_names() -> None:
     imported = [
         alias.name
