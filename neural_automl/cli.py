@@ -17,6 +17,14 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from neural_automl import _tables as tables
+from neural_automl._arguments import (
+    ImportOption,
+    JsonOption,
+    SpaceFile,
+    StorageOption,
+    StudyOption,
+    layer_note,
+)
 from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
@@ -39,29 +47,6 @@ app = typer.Typer(
 
 #: Those that need no options of their own.
 _PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
-
-SpaceFile = Annotated[
-    Path, typer.Argument(help="A file of the space language.", metavar="SPACE", show_default=False)
-]
-StorageOption = Annotated[
-    str,
-    typer.Option(
-        "--storage",
-        help="URL of the study database (sqlite:///study.db, postgresql+psycopg://...), or the "
-        "path of a SQLite file.",
-        show_default=False,
-    ),
-]
-StudyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--study",
-        help="Name of the study; not needed where the storage holds one.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in a message and exit code 2.
@@ -99,8 +84,8 @@ def _read_space(file: Path) -> ArchitectureSpace:
     try:
         return _parse_space(file)
     except DSLError as error:
-        lines = "\n".join(each.describe(str(file)) for each in error.errors)
-        raise NeuralAutoMLError(f"{file} is no valid space\n{lines}") from error
+        lines = [each.describe(str(file)) for each in error.errors] + layer_note(error.errors)
+        raise NeuralAutoMLError("\n".join([f"{file} is no valid space", *lines])) from error
 
 
 def _parse_space(file: Path) -> ArchitectureSpace:
@@ -196,6 +181,7 @@ def search(
             "either way.)",
         ),
     ] = False,
+    imports: ImportOption = None,
 ) -> None:
     """Search a space: propose networks, train them, stop the hopeless, show the best.
 
@@ -256,6 +242,7 @@ def describe(
         int, typer.Option("--samples", min=1, help="Architectures drawn for the costs.")
     ] = 200,
     as_json: JsonOption = False,
+    imports: ImportOption = None,
 ) -> None:
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
     space = _read_space(file)
@@ -271,6 +258,7 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(help="Files of the space language.", metavar="FILE...")
     ],
+    imports: ImportOption = None,
 ) -> None:
     """Check files of the space language; errors are printed as file:line:column: message."""
     wrong = 0
@@ -281,6 +269,8 @@ def validate(
             wrong += 1
             for each in error.errors:
                 typer.echo(each.describe(str(file)), err=True)
+            for note in layer_note(error.errors):
+                typer.echo(note, err=True)
         except NeuralAutoMLError as error:
             wrong += 1
             typer.echo(f"{file}: {error}", err=True)
@@ -294,7 +284,12 @@ def validate(
 
 
 @app.command()
-def status(storage: StorageOption, study: StudyOption = None, as_json: JsonOption = False) -> None:
+def status(
+    storage: StorageOption,
+    study: StudyOption = None,
+    as_json: JsonOption = False,
+    imports: ImportOption = None,
+) -> None:
     """Show how far a study is: trials, epochs, the best so far."""
     from neural_automl.registry import summarise
     from neural_automl.studies import load_study, storage_errors, storage_url
@@ -329,6 +324,7 @@ def export(
             show_default=False,
         ),
     ] = None,
+    imports: ImportOption = None,
 ) -> None:
     """Write a trial's network as files that need nothing of this package."""
     from neural_automl.registry import architecture_of, require_best, space_of
