@@ -39,7 +39,7 @@ def import_modules(names: list[str] | None) -> list[str] | None:
             raise typer.BadParameter(
                 f"there is no module {excerpt(name)} in the current directory or installed{advice}"
             ) from error
-        except Exception as error:  # noqa: BLE001 - a user's module may raise anything
+        except Exception as error:  # a user's module may raise anything
             raise NeuralAutoMLError(
                 f"the module {name} can't be loaded: {type(error).__name__}: {error}"
             ) from error

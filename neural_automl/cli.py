@@ -29,7 +29,7 @@ from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError
-from neural_automl.export import EXPORT_FORMATS, export_architecture
+from neural_automl.export import EXPORT_FORMATS, export_architecture, export_notes
 from neural_automl.search_strategies import SAMPLER_NAMES
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app = typer.Typer(
 
 #: Those that need no options of their own.
 _PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in a message and exit code 2.
@@ -326,7 +327,11 @@ def export(
     ] = None,
     imports: ImportOption = None,
 ) -> None:
-    """Write a trial's network as files that need nothing of this package."""
+    """Write a trial's network as files that need nothing of this package.
+
+    model.py needs torch alone. With layers of your own it imports the modules that define them:
+    those that are single files are copied beside it, others must be installed where it is used.
+    """
     from neural_automl.registry import architecture_of, require_best, space_of
     from neural_automl.studies import load_study, storage_errors, storage_url
 
@@ -341,6 +346,8 @@ def export(
         )
     for path in files:
         typer.echo(str(path))
+    for note in export_notes(architecture) if "model.py" in {path.name for path in files} else ():
+        typer.echo(f"note: {note}", err=True)
 
 
 def _find_trial(study: optuna.Study, number: int) -> FrozenTrial:
