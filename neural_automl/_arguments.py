@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -84,3 +84,19 @@ StudyOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="Column of a .csv file to predict; by default the one called target, label, class "
+        "or y, else the last.",
+        show_default=False,
+    ),
+]
+MissingOption = Annotated[
+    Literal["error", "mean"],
+    typer.Option(
+        "--missing",
+        help="Whether an empty cell of a .csv file is an error, or counts as its column's mean.",
+    ),
+]

@@ -20,15 +20,17 @@ from neural_automl import _tables as tables
 from neural_automl._arguments import (
     ImportOption,
     JsonOption,
+    MissingOption,
     SpaceFile,
     StorageOption,
     StudyOption,
+    TargetOption,
     layer_note,
 )
 from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
-from neural_automl.exceptions import DSLError, NeuralAutoMLError
+from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import EXPORT_FORMATS, export_architecture, export_notes
 from neural_automl.search_strategies import SAMPLER_NAMES
 
@@ -67,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except (NeuralAutoMLError, OSError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}"
+        console.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
@@ -128,8 +133,18 @@ def search(
         ),
     ],
     trials: Annotated[
-        int, typer.Option("--trials", "-n", min=1, help="Networks to train, earlier runs included.")
+        int,
+        typer.Option(
+            "--trials",
+            "-n",
+            min=1,
+            help="Networks that the study shall have trained in the end, those of earlier runs "
+            "included: the same command with a larger number goes on. Infeasible ones and repeats "
+            "do not count.",
+        ),
     ] = 20,
+    target: TargetOption = None,
+    missing: MissingOption = "error",
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -191,7 +206,7 @@ def search(
 
     [bold]Example:[/bold] neural-automl search examples/digits.neural --data digits --trials 20
     """
-    from neural_automl.data import load_data
+    from neural_automl._search_data import explain_misfit, load_for, search_notes
     from neural_automl.engine import AutoMLEngine
     from neural_automl.studies import load_study
 
@@ -210,10 +225,13 @@ def search(
         )
     if resume:
         load_study(engine.storage, study or space.name)
-    splits = load_data(data, test_split=0.2, seed=0)
     with _wrong_options():
+        splits = load_for(space, data, target, missing)
         evaluator = engine.make_evaluator(splits)
-        engine.check(space, evaluator)
+        try:
+            engine.check(space, evaluator)
+        except DataError as error:
+            raise explain_misfit(error, splits) from error
     tables.print_intro(
         console,
         space,
@@ -222,6 +240,8 @@ def search(
         engine.metrics_for(space, evaluator),
         evaluator.choose_device(),
     )
+    for note in search_notes(space, splits):
+        typer.echo(f"note: {note}", err=True)
     with tables.SearchProgress(console, trials) as progress:
         result = engine.search(
             space,
