@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl.canonical import COMMUTATIVE, simplify
+
 if TYPE_CHECKING:
     from neural_automl.graph import Graph
 
 _ROUNDS: Final = 2
-_COMMUTATIVE: Final = ("Add", "Multiply")
 
 
 def label_similarity(a: Graph, b: Graph) -> float:
     """Return the share of labels that two different graphs have in common, 0 to below 1.
+
+    Read from the simplified graphs: what does not change the function does not count.
 
     Source: Shervashidze et al., Weisfeiler-Lehman Graph Kernels, JMLR 12, 2011, section 3.2;
     as a ratio of minimum to maximum (Ruzicka).
@@ -25,17 +28,18 @@ def label_similarity(a: Graph, b: Graph) -> float:
 
 
 def _labels(graph: Graph, ids: dict[Any, int]) -> Counter[tuple[int, int]]:
-    readers: list[list[int]] = [[] for _ in graph.nodes]
-    for index, node in enumerate(graph.nodes):
+    nodes = simplify(graph).nodes
+    readers: list[list[int]] = [[] for _ in nodes]
+    for index, node in enumerate(nodes):
         for source in node.inputs:
             readers[source].append(index)
-    current = [ids.setdefault((node.op, repr(node.attributes)), len(ids)) for node in graph.nodes]
+    current = [ids.setdefault(repr(node.label), len(ids)) for node in nodes]
     counted = Counter((0, label) for label in current)
     for step in range(1, _ROUNDS + 1):
         refined = []
-        for index, node in enumerate(graph.nodes):
+        for index, node in enumerate(nodes):
             before = [current[source] for source in node.inputs]
-            if node.op in _COMMUTATIVE:
+            if node.label[0] in COMMUTATIVE:
                 before.sort()
             after = sorted(current[reader] for reader in readers[index])
             label = (current[index], tuple(before), tuple(after))

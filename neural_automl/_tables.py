@@ -233,7 +233,8 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
         decisions.add_row(escape(name), escape(offer))
     if summary.decisions:
         console.print(decisions)
-    costs = Table(title=f"Costs in {summary.samples} draws, limits left aside")
+    drawn = "all architectures" if summary.complete else f"{summary.samples} draws"
+    costs = Table(title=f"Costs in {drawn}, limits left aside")
     for name in ("", "least", "median", "most"):
         costs.add_column(name, justify="left" if not name else "right")
     for metric, (least, median, most) in summary.costs.items():
@@ -245,11 +246,30 @@ def print_space(console: Console, space: ArchitectureSpace, summary: SpaceSummar
             console,
             escape(create_architecture_summary(space.sample_architecture(0, feasible=False))),
         )
-    _say(console, f"{size_text(space)}; {summary.feasible:.0%} of the draws are feasible")
+    _say(console, f"{size_text(space)}; {_distinct(summary)}")
+    _say(console, f"{summary.feasible:.0%} of {drawn} are feasible")
     for constraint in space.constraints:
         _say(console, f"limit: {constraint}")
+    for place, count in list(summary.infeasible.items())[:5]:
+        _say(console, f"infeasible in {count / summary.samples:.0%}: {escape(_broken(place))}")
+    for name, places in summary.tied.items():
+        _say(console, f"decided once, used {places} times: {escape(name)}")
+    for name in summary.idle:
+        _say(console, f"changes nothing that is computed: {escape(name)}", "yellow")
     if not summary.feasible:
-        _say(console, f"none of {summary.samples} sampled architectures met the constraints", "red")
+        _say(console, f"none of {drawn} met the constraints", "red")
+
+
+def _distinct(summary: SpaceSummary) -> str:
+    if summary.complete:
+        return f"{summary.distinct:,} different functions"
+    if summary.distinct_is_bound:
+        return f"more than {summary.distinct:,} different functions"
+    return f"about {summary.distinct:,} different functions, estimated from {summary.samples} draws"
+
+
+def _broken(place: str) -> str:
+    return f"{place} cannot follow" if place.startswith("layers") else place
 
 
 _UNITS: Final = {

@@ -261,7 +261,7 @@ def describe(
     file: SpaceFile,
     samples: Annotated[
         int, typer.Option("--samples", min=1, help="Architectures drawn for the costs.")
-    ] = 200,
+    ] = 500,
     as_json: JsonOption = False,
     imports: ImportOption = None,
 ) -> None:

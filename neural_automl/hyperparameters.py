@@ -108,5 +108,13 @@ TRAINING: Final[tuple[Parameter, ...]] = (
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps", "tpu")
 
+
+def is_device(device: str) -> bool:
+    """Return whether a device exists by that name: one of ``DEVICES`` or ``cuda:N``."""
+    kind, _, index = device.partition(":")
+    numbered = kind == "cuda" and index.isdecimal() and index.isascii() and len(index) < 4
+    return kind in DEVICES and (device == kind or numbered)
+
+
 #: Costs that a constraint may limit. ``flops`` is 2 * macs; ``peak_memory`` is in bytes.
 CONSTRAINT_METRICS: Final = ("params", "macs", "flops", "peak_memory", "depth")

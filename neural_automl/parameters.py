@@ -6,8 +6,8 @@ One schema serves the space language, spaces written in Python and the dictionar
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from math import isfinite
 from numbers import Integral, Real
@@ -46,6 +46,7 @@ class Parameter:
         above: The number must be larger than this.
         options: The strings allowed; empty allows any.
         nullable: Whether ``None`` may be given.
+        spell: How messages show a value: as Python does, or as the space language does.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Parameter:
     above: float | None = None
     options: tuple[str, ...] = ()
     nullable: bool = False
+    spell: Callable[[object], str] = field(default=excerpt, compare=False, repr=False)
 
     @property
     def required(self) -> bool:
@@ -74,25 +76,29 @@ class Parameter:
         return _CHECKS[self.kind](self, value)
 
     def _wrong_kind(self, value: Any, wanted: str) -> TypeError:
-        return TypeError(f"'{self.name}' must be {wanted} but got {excerpt(value)}")
+        return TypeError(f"'{self.name}' must be {wanted} but got {self.spell(value)}")
 
     def _check_bounds(self, number: float, value: Any) -> None:
         if self.minimum is not None and self.below is not None:
             if not self.minimum <= number < self.below:
                 raise ValueError(
                     f"'{self.name}' must be between {self.minimum:g} and {self.below:g} "
-                    f"({self.below:g} excluded) but got {excerpt(value)}"
+                    f"({self.below:g} excluded) but got {self.spell(value)}"
                 )
         elif self.minimum is not None and not number >= self.minimum:
             positive = "positive, " if self.minimum == 1 else ""
             raise ValueError(
                 f"'{self.name}' must be {positive}at least {self.minimum:g} "
-                f"but got {excerpt(value)}"
+                f"but got {self.spell(value)}"
             )
         elif self.below is not None and not number < self.below:
-            raise ValueError(f"'{self.name}' must be below {self.below:g} but got {excerpt(value)}")
+            raise ValueError(
+                f"'{self.name}' must be below {self.below:g} but got {self.spell(value)}"
+            )
         if self.above is not None and not number > self.above:
-            raise ValueError(f"'{self.name}' must be above {self.above:g} but got {excerpt(value)}")
+            raise ValueError(
+                f"'{self.name}' must be above {self.above:g} but got {self.spell(value)}"
+            )
 
     def _integer(self, value: Any) -> int:
         number = as_integer(value)
@@ -120,8 +126,8 @@ class Parameter:
             raise self._wrong_kind(value, "a string")
         if self.options and value not in self.options:
             raise ValueError(
-                f"'{self.name}' must be one of {', '.join(self.options)} but got {excerpt(value)}"
-                + did_you_mean(value, self.options)
+                f"'{self.name}' must be one of {', '.join(self.options)} "
+                f"but got {self.spell(value)}" + did_you_mean(value, self.options)
             )
         return value
 
@@ -137,9 +143,11 @@ class Parameter:
             if value not in ("valid", "same"):
                 raise ValueError(
                     f'\'{self.name}\' must be "valid", "same", an integer or a tuple '
-                    f"but got {excerpt(value)}"
+                    f"but got {self.spell(value)}"
                 )
             return value
+        if not isinstance(value, list | tuple) and as_number(value) is None:
+            raise self._wrong_kind(value, '"valid", "same", an integer or a tuple')
         return self._size(value)
 
     def _shape(self, value: Any) -> tuple[int, ...]:
@@ -198,10 +206,56 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, bool) or as_number(value) is not None
 
 
+#: What others call things, in lower case, and the name here; used where that name is known.
+_OTHER_NAMES: Final[Mapping[str, str]] = {
+    "lr": "learning_rate",
+    "wd": "weight_decay",
+    "swish": "silu",
+    "hard_swish": "silu",
+    "p": "rate",
+    "ops": "operations",
+    "out_features": "units",
+    "hidden_size": "units",
+    "out_channels": "filters",
+    "dilation": "dilation_rate",
+    "bias": "use_bias",
+    "heads": "num_heads",
+    "linear": "Dense",
+    "fc": "Dense",
+    "fullyconnected": "Dense",
+    "conv": "Conv2D",
+    "identity": "SkipConnection",
+    "skip": "SkipConnection",
+    "concat": "Concatenate",
+    "uniform": "range",
+    "randint": "range",
+    "loguniform": "log_range",
+    "log_uniform": "log_range",
+    "categorical": "choice",
+    "null": "none",
+    "nil": "none",
+    "yes": "true",
+    "no": "false",
+    "def": "define",
+    "macro": "define",
+    "model": "network",
+    "training": "train",
+    "memory": "peak_memory",
+    "mean_squared_error": "mse",
+    "mean_absolute_error": "mae",
+    "average": "avg",
+}
+
+
 def near_names(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
     """Return the known names that a reader may have meant, nearest first."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    matches = difflib.get_close_matches(str(name)[:100].lower(), by_lower, n=limit, cutoff=0.6)
+    lower = str(name)[:100].lower()
+    if lower in by_lower:
+        return [by_lower[lower]]
+    if _OTHER_NAMES.get(lower, "").lower() in by_lower:
+        return [_OTHER_NAMES[lower]]
+    matches = difflib.get_close_matches(lower, by_lower, n=limit, cutoff=0.6)
     return [by_lower[match] for match in matches]
 
 

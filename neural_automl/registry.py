@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -162,7 +163,9 @@ def space_of(study: optuna.Study) -> ArchitectureSpace:
     if not isinstance(text, str) or "{" not in text:
         raise StudyError(f"the study {study.study_name!r} holds no space of architectures")
     try:
-        return ArchitectureSpace.from_dsl(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what has no effect was said when it was written
+            return ArchitectureSpace.from_dsl(text)
     except DSLError as error:
         is_unknown = any(each.message.startswith("unknown layer") for each in error.errors)
         note = (

@@ -24,7 +24,8 @@ from neural_automl.architecture_space import (
     Repeat,
     Residual,
 )
-from neural_automl.hyperparameters import LOSSES
+from neural_automl.architecture_space._nodes import as_nodes
+from neural_automl.hyperparameters import DEVICES, LOSSES
 
 if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
@@ -202,7 +203,10 @@ class Nodes:
             )
         )
         make: Callable[[int], Node] = getattr(self, f"_{kind}")
-        return make(depth - 1)
+        made = make(depth - 1)
+        if self.draw(st.integers(1, 4 * self.rare)) > 1:
+            return made
+        return {**as_nodes(made)[0].to_dict(), "device": self.draw(st.sampled_from(DEVICES))}
 
     def _layer(self, depth: int) -> Node:
         return self.layer()

@@ -28,7 +28,7 @@ network Small {
   input: (8, 8, 1)
   layers:
     Flatten()
-    Dense(choice(8, 16, 32), "relu")
+    Dense(choice(8, 12, 16, 20, 24, 28, 32), "relu")
     Dense(10)
   train { epochs: 2 }
 }
@@ -154,16 +154,16 @@ def test_describe(tmp_path: Path) -> None:
     told = cli("describe", "space.neural", "--json", cwd=tmp_path)
 
     assert "layers[1].Dense.units" in shown.stdout
-    assert "choice(8, 16, 32)" in shown.stdout
-    assert "3 architectures" in shown.stdout
+    assert "choice(8, 12, 16, 20, 24, 28, 32)" in shown.stdout
+    assert "7 architectures; 7 different functions" in shown.stdout
     summary = json.loads(told.stdout)
-    assert summary["size"] == 3
+    assert summary["size"] == 7
     assert summary["feasible"] == 1.0
-    assert summary["costs"]["params"] == [610, 1210, 2410]
+    assert summary["costs"]["params"] == [610, 1510, 2410]
 
 
 def test_describe_of_one_network_has_its_layers(tmp_path: Path) -> None:
-    write(tmp_path, SMALL.replace("choice(8, 16, 32)", "8"))
+    write(tmp_path, SMALL.replace("choice(8, 12, 16, 20, 24, 28, 32)", "8"))
 
     shown = cli("describe", "space.neural", cwd=tmp_path)
 
@@ -176,7 +176,7 @@ def test_validate(tmp_path: Path) -> None:
     ran = cli("validate", "space.neural", cwd=tmp_path)
 
     assert ran.returncode == 0
-    assert ran.stdout == "space.neural: valid, 3 architectures\n"
+    assert ran.stdout == "space.neural: valid, 7 architectures\n"
 
 
 def test_validate_goes_on_after_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_validate_goes_on_after_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert "bytes.neural is no text in UTF-8" in ran.stderr
     assert "placement is the executor's" in ran.stderr
-    assert ran.stdout == "space.neural: valid, 3 architectures\n"
+    assert ran.stdout == "space.neural: valid, 7 architectures\n"
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_a_syntax_error_has_a_caret(tmp_path: Path) -> None:
 
     lines = ran.stderr.splitlines()
     assert ran.returncode == 2
-    assert lines[0].startswith("space.neural:5:37: ")
+    assert lines[0].startswith("space.neural:5:53: ")
     assert lines[2].index("^") == lines[1].index("3)")
 
 

@@ -341,9 +341,10 @@ def test_describe_puts_a_space_in_numbers() -> None:
         name="Small",
     )
 
-    summary = space.describe(samples=400, seed=1)
+    summary = space.describe(seed=1)
 
-    assert (summary.name, summary.samples, summary.size) == ("Small", 400, inf)
+    assert (summary.name, summary.size) == ("Small", inf)
+    assert (summary.samples, summary.complete, summary.architectures) == (8, True, 8)
     assert summary.decisions == {
         "w": "choice(1, 3)",
         "layers[0].Dense.activation": 'choice("relu", none)',
@@ -352,12 +353,71 @@ def test_describe_puts_a_space_in_numbers() -> None:
         "training.epochs": "range(1, 9, step=4)",
     }
     # Half take the layer whose shape follows; of these, half are small enough.
-    assert 0.15 < summary.feasible < 0.35
-    assert summary.costs["params"] in ((9, 9, 23), (9, 23, 23))
+    assert summary.feasible == 0.25
+    assert summary.infeasible == {"layers[1][1]": 4, "params <= 15": 2}
+    assert summary.costs["params"] == (9, 9, 23)
     assert summary.costs["depth"] == (2, 2, 2)
+    assert [extreme["w"] for extreme in summary.extremes["params"]] == [1, 3]
+    assert (summary.distinct, summary.distinct_is_bound) == (4, False)
+    assert (summary.tied, summary.idle) == ({}, ())
     assert json.loads(json.dumps(summary.to_dict()))["size"] == "inf"
     with pytest.raises(ValueError, match="`samples` must be at least 1 but got 0"):
         space.describe(samples=0)
+
+
+def test_what_is_drawn_estimates_how_many_functions_there_are() -> None:
+    # 10 * 10 * 2 pairs of widths and orders of two branches, which compute the same.
+    space = ArchitectureSpace(
+        (4,),
+        [
+            Layer("Dense", Range(1, 10)),
+            Layer("Dense", Range(1, 10)),
+            LayerChoice(
+                [
+                    Parallel(["ReLU", Layer("Activation", "gelu")], merge="add"),
+                    Parallel([Layer("Activation", "gelu"), "ReLU"], merge="add"),
+                ]
+            ),
+        ],
+    )
+
+    summary = space.describe(samples=150)
+
+    assert (summary.samples, summary.complete) == (150, False)
+    assert 70 <= summary.distinct <= 140
+    assert space.describe(samples=200).distinct == 100
+    assert space.describe(samples=3, seed=1).distinct_is_bound
+
+
+def test_decisions_that_never_matter_and_those_that_are_tied() -> None:
+    width = Choice(2, 3, name="w")
+    space = ArchitectureSpace(
+        (6, 6, 2),
+        [
+            Layer("Conv2D", width, 1),
+            Parallel(
+                [
+                    Layer("Conv2D", width, 1),
+                    [
+                        Layer("Conv2D", Choice(5, 7), 1, use_bias=False),
+                        "Zero",
+                        Layer("Conv2D", width, 1, use_bias=False),
+                    ],
+                ],
+                merge="add",
+            ),
+            Maybe(Layer("MaxPooling2D", 1)),
+            "Flatten",
+            Layer("Dense", Choice(2, 3)),
+        ],
+        {"training.batch_size": Choice(8, 16)},
+    )
+
+    summary = space.describe()
+
+    assert summary.tied == {"w": 3}
+    assert summary.idle == ("layers[1][1][0].Conv2D.filters", "layers[2].maybe")
+    assert summary.distinct == 4
 
 
 def test_describe_of_a_space_without_a_point_has_no_costs() -> None:

@@ -397,6 +397,14 @@ ELSEWHERE: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: ArchitectureSpace((4,), [], {"loss": 3}),
         "loss: a loss must be a name but got 3",
     ),
+    "device of a layer": (
+        lambda: Layer("ReLU", device="gpu"),
+        "a device must be one of auto, cpu, .*, cuda:N but got 'gpu'",
+    ),
+    "device that is no string": (
+        lambda: ArchitectureSpace.from_dict(space_of({"type": "ReLU", "device": 3})),
+        "a device must be one of auto, cpu, .*, cuda:N but got 3",
+    ),
     "device": (
         lambda: ArchitectureSpace((4,), [], {"execution": {"device": "gpu"}}),
         "execution.device: a device must be one of auto, cpu, .*, cuda:N but got 'gpu'",
@@ -576,10 +584,54 @@ def test_positions_of_a_text_are_kept() -> None:
     assert (wrong.value.position, wrong.value.path) == ((4, 9), "layers[0][1]")
 
 
-def test_a_device_is_an_annotation() -> None:
-    space = ArchitectureSpace.from_dict(space_of({"type": "ReLU", "device": "cuda:0"}))
+def test_a_device_is_kept_and_has_no_effect() -> None:
+    placed = ArchitectureSpace.from_dict(space_of({"type": "ReLU", "device": "cuda:0"}))
+    plain = ArchitectureSpace.from_dict(space_of({"type": "ReLU"}))
 
-    assert space.to_dict()["layers"] == [{"type": "ReLU", "params": {}, "sublayers": []}]
+    assert placed.to_dict()["layers"] == [
+        {"type": "ReLU", "params": {}, "sublayers": [], "device": "cuda:0"}
+    ]
+    assert placed != plain
+    assert placed.sample_architecture(0) == plain.sample_architecture(0)
+
+
+RELU = {"type": "ReLU"}
+PLACED = {"type": "ReLU", "params": {}, "sublayers": [], "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        {"type": "sequence", "sublayers": [RELU, {**RELU, "device": "cuda:1"}]},
+        {
+            "type": "repeat",
+            "params": {"count": 1},
+            "sublayers": [RELU, {**RELU, "device": "cuda:1"}],
+        },
+    ],
+    ids=["sequence", "fixed repetition"],
+)
+def test_what_is_written_out_hands_its_device_on(layer: dict[str, Any]) -> None:
+    space = ArchitectureSpace.from_dict(space_of({**layer, "device": "cpu"}))
+
+    assert space.to_dict()["layers"] == [PLACED, {**PLACED, "device": "cuda:1"}]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Layer("ReLU", device="mps"),
+        LayerChoice(["ReLU", []], device="mps"),
+        Maybe("ReLU", device="mps"),
+        Repeat("ReLU", Range(1, 2), device="mps"),
+        Cell(2, ["none"], device="mps"),
+    ],
+    ids=lambda node: type(node).__name__,
+)
+def test_every_node_takes_a_device(node: Any) -> None:
+    (data,) = ArchitectureSpace((4,), [node]).to_dict()["layers"]
+
+    assert data["device"] == "mps"
 
 
 def test_a_cell_of_chosen_edges_is_a_layer() -> None:

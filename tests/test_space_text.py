@@ -130,3 +130,12 @@ def test_a_limit_that_nothing_meets_is_said_at_the_constraints() -> None:
 def test_what_has_no_effect_is_warned_about() -> None:
     with pytest.warns(UserWarning, match="placement is the executor's"):
         ArchitectureSpace.from_dsl('network N { input: (4,) layers: Dense(3) @ "cpu" }')
+
+
+def test_what_has_no_effect_is_printed_back() -> None:
+    text = 'network N {\n  input: (4,)\n  layers:\n    Dense(3) @ "cpu"\n}\n'
+
+    with pytest.warns(UserWarning, match="kept but not obeyed"):
+        space = ArchitectureSpace.from_dsl(text)
+
+    assert space.to_dsl() == text

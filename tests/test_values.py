@@ -175,14 +175,27 @@ def test_parameters_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("name", "known", "near"),
     [
-        ("conv2d", ["Conv2D", "Conv1D", "Dense"], ["Conv2D", "Conv1D"]),
+        ("conv3d", ["Conv2D", "Conv1D", "Dense"], ["Conv2D", "Conv1D"]),
+        ("conv2d", ["Conv2D", "Conv1D", "Dense"], ["Conv2D"]),
+        ("LR", ["rate", "learning_rate"], ["learning_rate"]),
+        ("lr", ["rate"], []),
         ("DENSE", ["Conv2D", "Dense"], ["Dense"]),
         ("zzz", ["Conv2D"], []),
         ("", ["Conv2D"], []),
         ("a" * 10**6, ["aaa"], []),
         (3, ["3"], ["3"]),
     ],
-    ids=["near", "case", "far", "empty", "long", "number"],
+    ids=[
+        "near",
+        "that very one",
+        "of others",
+        "unknown here",
+        "case",
+        "far",
+        "empty",
+        "long",
+        "number",
+    ],
 )
 def test_near_names(name: Any, known: list[str], near: list[str]) -> None:
     assert near_names(name, known) == near

@@ -1,5 +1,6 @@
 """Spaces of architectures: the tree of fixed layers and choices."""
 
+from neural_automl.architecture_space._connections import Parallel, Residual
 from neural_automl.architecture_space._constraints import Constraint, as_constraints
 from neural_automl.architecture_space._describe import SpaceSummary, number_text
 from neural_automl.architecture_space._nodes import (
@@ -7,9 +8,7 @@ from neural_automl.architecture_space._nodes import (
     Layer,
     LayerChoice,
     Maybe,
-    Parallel,
     Repeat,
-    Residual,
 )
 from neural_automl.architecture_space._outline import Outline
 from neural_automl.architecture_space._space import ArchitectureSpace

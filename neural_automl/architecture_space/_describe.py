@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from math import inf, log10
 from statistics import median_low
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.architecture_space._outline import Outline, outline
-from neural_automl.architecture_space._suggest import RandomTrial
+from neural_automl.architecture_space._survey import (
+    estimated_distinct,
+    every_architecture,
+    idle_decisions,
+    random_architectures,
+)
 from neural_automl.architecture_space._values import offer_text
 from neural_automl.exceptions import SpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from neural_automl.architecture import Architecture
     from neural_automl.architecture_space._space import ArchitectureSpace
 
 _HUGE: Final = 10**300
@@ -31,9 +38,17 @@ class SpaceSummary:
         architectures: The same without what only the training depends on.
         decisions: What can be decided, by the name that a study gives it, in words.
         outline: The tree in words.
-        samples: How many architectures were drawn.
+        samples: How many architectures were looked at.
+        complete: Whether these are all that there are, else they were drawn at random.
         feasible: Share of them that met the constraints and whose shapes follow, 0 to 1.
+        infeasible: How many of them broke what: a constraint, or the layer that could not follow.
         costs: Least, median and largest cost of those whose shapes follow, by name.
+        extremes: What was decided in the architectures of least and of largest cost.
+        distinct: Different functions among all architectures: exact where ``complete``, else
+            estimated; ``distinct_is_bound`` where no function was seen twice, so that there are
+            more.
+        tied: Decisions that are used in several places, and in how many.
+        idle: Decisions that never changed the function or the training where they were changed.
     """
 
     name: str
@@ -42,8 +57,15 @@ class SpaceSummary:
     decisions: Mapping[str, str]
     outline: tuple[Outline, ...]
     samples: int
+    complete: bool
     feasible: float
+    infeasible: Mapping[str, int]
     costs: Mapping[str, tuple[int, int, int]]
+    extremes: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]]
+    distinct: int
+    distinct_is_bound: bool
+    tied: Mapping[str, int]
+    idle: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data; an infinite size is the text ``inf``.
@@ -67,29 +89,61 @@ def number_text(number: int | float) -> str:
 
 
 def describe(space: ArchitectureSpace, samples: int, seed: int) -> SpaceSummary:
-    """Return a space in numbers, with costs from architectures drawn at random."""
-    trial = RandomTrial(seed)
-    costs = []
-    feasible = 0
-    for _ in range(samples):
-        try:
-            architecture = space.suggest(trial)
-            costs.append(architecture.cost)
-        except SpaceError:
-            continue
-        feasible += not space.violations(architecture)
-    columns = {name: sorted(getattr(cost, name) for cost in costs) for name in _COSTS}
+    """Return a space in numbers, from all of its architectures or from some drawn at random."""
+    architectures = space.get_search_space_size(training=False)
+    complete = architectures <= samples
+    looked_at = (
+        every_architecture(space) if complete else random_architectures(space, samples, seed)
+    )
+    found: list[Architecture] = []
+    broken: Counter[str] = Counter()
+    count = feasible = 0
+    for item in looked_at:
+        count += 1
+        problems = _problems(space, item)
+        broken.update(problems)
+        feasible += not problems
+        if not isinstance(item, SpaceError) and _SHAPE not in space.violations(item):
+            found.append(item)
+    distinct, is_bound = (
+        (len({a.key for a in found}), False)
+        if complete
+        else estimated_distinct([a.key for a in found])
+    )
+    ranked = {name: sorted(found, key=lambda a: getattr(a.cost, name)) for name in _COSTS}
+    costs = {
+        name: [getattr(architecture.cost, name) for architecture in column]
+        for name, column in ranked.items()
+        if column
+    }
     return SpaceSummary(
         name=space.name,
         size=space.get_search_space_size(),
-        architectures=space.get_search_space_size(training=False),
+        architectures=architectures,
         decisions={name: offer_text(offer) for name, offer in space.decisions().items()},
         outline=outline(space.nodes),
-        samples=samples,
-        feasible=feasible / samples,
-        costs={
-            name: (column[0], median_low(column), column[-1])
-            for name, column in columns.items()
-            if column
-        },
+        samples=count,
+        complete=complete,
+        feasible=feasible / count,
+        infeasible=dict(broken.most_common()),
+        costs={name: (column[0], median_low(column), column[-1]) for name, column in costs.items()},
+        extremes={name: (ranked[name][0].choices, ranked[name][-1].choices) for name in costs},
+        distinct=distinct if architectures == inf else int(min(distinct, architectures)),
+        distinct_is_bound=is_bound,
+        tied=space.tied(),
+        idle=idle_decisions(space, found, seed),
     )
+
+
+_SHAPE: Final = "shape"
+
+
+def _problems(space: ArchitectureSpace, item: Architecture | SpaceError) -> list[str]:
+    """Return what an architecture breaks: constraints, or the place where shapes end."""
+    if isinstance(item, SpaceError):
+        return [item.path or "training"]
+    try:
+        cost = item.cost
+    except SpaceError as error:
+        return [error.path or _SHAPE]
+    return [str(limit) for limit in space.constraints if limit.excess(cost) > 0]

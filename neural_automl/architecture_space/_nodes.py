@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from neural_automl.architecture_space._conform import Position, check_count, layer_parameters
-from neural_automl.architecture_space._dictionary import STRUCTURES, node_dict, read_parts
+from neural_automl.architecture_space._dictionary import (
+    STRUCTURES,
+    check_device,
+    node_dict,
+    read_parts,
+)
 from neural_automl.architecture_space._labels import choice_labels, default_labels
 from neural_automl.architecture_space._values import (
     Choice,
@@ -32,6 +38,7 @@ class Layer:
         type: Name in the table of layers.
         *values: Parameters by position, in the table's order.
         body: The layers of its block; for ``parallel`` its branches.
+        device: Where the text places it (``@``): kept and printed, with no effect.
         **params: Parameters by name.
 
     Raises:
@@ -46,6 +53,7 @@ class Layer:
     type: str
     params: Mapping[str, Any]
     body: tuple[Node, ...]
+    device: str | None
     position: Position = field(compare=False)
 
     def __init__(
@@ -53,6 +61,7 @@ class Layer:
         type: str,  # noqa: A002 - the word of the dictionary form
         *values: Any,
         body: LayersLike = (),
+        device: str | None = None,
         position: Position = None,
         **params: Any,
     ) -> None:
@@ -63,13 +72,7 @@ class Layer:
             raise SpaceError(f"{type} takes no block", position=position)
         if row.block_required and not nodes:
             raise SpaceError(f"{type} requires a block", position=position)
-        for name, value in (
-            ("type", type),
-            ("params", checked),
-            ("body", nodes),
-            ("position", position),
-        ):
-            object.__setattr__(self, name, value)
+        _fill(self, position, device, type=type, params=checked, body=nodes)
 
     def __hash__(self) -> int:
         return hash((self.type, frozenset(self.params.items()), self.body))
@@ -81,7 +84,7 @@ class Layer:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
-        return node_dict(self.type, to_plain(self.params), self.body)
+        return node_dict(self, self.type, to_plain(self.params), self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +93,11 @@ class Group:
 
     body: tuple[Node, ...]
     label: ClassVar = "block"
+    device: ClassVar = None  # of the layers in it
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
-        return node_dict("sequence", {}, self.body)
+        return node_dict(self, "sequence", {}, self.body)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -104,6 +108,7 @@ class LayerChoice:
         alternatives: At least one; an empty list is the identity.
         name: Choices of one name are one decision, wherever they stand.
         labels: What the study calls each; by default the layer's type, or ``block``.
+        device: As of a layer.
 
     Raises:
         SpaceError: No alternative, or labels that are not as many different strings.
@@ -112,6 +117,7 @@ class LayerChoice:
     alternatives: tuple[Node, ...]
     name: str | None
     labels: tuple[str, ...]
+    device: str | None
     position: Position = field(compare=False)
     label: ClassVar = "choice"
 
@@ -121,25 +127,21 @@ class LayerChoice:
         *,
         name: str | None = None,
         labels: Sequence[str] | None = None,
+        device: str | None = None,
         position: Position = None,
     ) -> None:
         nodes = as_branches(alternatives)
         if not nodes:
             raise SpaceError("a choice needs at least one alternative", position=position)
-        for key, value in (
-            ("alternatives", nodes),
-            ("name", check_name(name)),
-            ("labels", choice_labels(labels, nodes, position)),
-            ("position", position),
-        ):
-            object.__setattr__(self, key, value)
+        named = choice_labels(labels, nodes, position)
+        _fill(self, position, device, alternatives=nodes, name=check_name(name), labels=named)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
         params: dict[str, Any] = {} if self.name is None else {"name": self.name}
         if self.labels != default_labels(self.alternatives):
             params["labels"] = list(self.labels)
-        return node_dict("choice", params, self.alternatives)
+        return node_dict(self, "choice", params, self.alternatives)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -149,26 +151,32 @@ class Maybe:
     Args:
         body: One layer or several.
         name: Those of one name are one decision, wherever they stand.
+        device: As of a layer.
     """
 
     body: tuple[Node, ...]
     name: str | None
+    device: str | None
     position: Position = field(compare=False)
     label: ClassVar = "maybe"
 
     def __init__(
-        self, body: LayersLike, *, name: str | None = None, position: Position = None
+        self,
+        body: LayersLike,
+        *,
+        name: str | None = None,
+        device: str | None = None,
+        position: Position = None,
     ) -> None:
         nodes = as_nodes(body)
         if not nodes:
             raise SpaceError("a maybe needs at least one layer", position=position)
-        object.__setattr__(self, "body", nodes)
-        object.__setattr__(self, "name", check_name(name))
-        object.__setattr__(self, "position", position)
+        _fill(self, position, device, body=nodes, name=check_name(name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
-        return node_dict("maybe", {} if self.name is None else {"name": self.name}, self.body)
+        params = {} if self.name is None else {"name": self.name}
+        return node_dict(self, "maybe", params, self.body)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -181,6 +189,7 @@ class Repeat:
             where a choice lists it or an expression gives it.
         shared: Whether what the body leaves open is decided once for all copies; otherwise each
             copy decides for itself. What is shared is shared through repetitions inside too.
+        device: As of a layer.
 
     Raises:
         SpaceError: An empty body, or a count that is not made of integers from 0 to 10,000.
@@ -189,26 +198,31 @@ class Repeat:
     body: tuple[Node, ...]
     count: int | Choice | Range | LogRange | Expression
     shared: bool
+    device: str | None
     position: Position = field(compare=False)
     label: ClassVar = "repeat"
 
     def __init__(
-        self, body: LayersLike, count: Any, *, shared: bool = False, position: Position = None
+        self,
+        body: LayersLike,
+        count: Any,
+        *,
+        shared: bool = False,
+        device: str | None = None,
+        position: Position = None,
     ) -> None:
         nodes = as_nodes(body)
         if not nodes:
             raise SpaceError("a repetition needs at least one layer", position=position)
-        object.__setattr__(self, "body", nodes)
-        object.__setattr__(self, "count", check_count(count, position))
-        object.__setattr__(self, "shared", shared)
-        object.__setattr__(self, "position", position)
+        times = check_count(count, position)
+        _fill(self, position, device, body=nodes, count=times, shared=shared)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
         params: dict[str, Any] = {"count": to_plain(self.count)}
         if self.shared:
             params["shared"] = True
-        return node_dict("repeat", params, self.body)
+        return node_dict(self, "repeat", params, self.body)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -220,6 +234,7 @@ class Cell:
         operations: Names or calls of layers without a block, nothing in them open; each edge
             chooses one.
         name: Cells of one name are one cell.
+        device: As of a layer.
 
     Raises:
         SpaceError: Too few or too many nodes, no operation, an unknown or open one, equal ones.
@@ -228,6 +243,7 @@ class Cell:
     nodes: int
     operations: tuple[str | Call, ...]
     name: str | None
+    device: str | None
     position: Position = field(compare=False)
     label: ClassVar = "cell"
 
@@ -237,6 +253,7 @@ class Cell:
         operations: Iterable[str | Call],
         *,
         name: str | None = None,
+        device: str | None = None,
         position: Position = None,
     ) -> None:
         if isinstance(nodes, bool) or not isinstance(nodes, int) or not 2 <= nodes <= 12:
@@ -255,36 +272,35 @@ class Cell:
                 f"{excerpt(to_plain(given))}",
                 position=position,
             )
-        object.__setattr__(self, "nodes", nodes)
-        object.__setattr__(self, "operations", given)
-        object.__setattr__(self, "name", check_name(name))
-        object.__setattr__(self, "position", position)
+        _fill(self, position, device, nodes=nodes, operations=given, name=check_name(name))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dictionary form."""
         params: dict[str, Any] = {"nodes": self.nodes, "operations": to_plain(self.operations)}
         if self.name is not None:
             params["name"] = self.name
-        return node_dict("cell", params, ())
+        return node_dict(self, "cell", params, ())
 
 
 Node = Layer | Group | LayerChoice | Maybe | Repeat | Cell
 
 
-def Residual(body: LayersLike, *, projection: str | Choice = "conv") -> Layer:  # noqa: N802 - a node
-    """Return a residual connection: the body's output added to its input.
-
-    Args:
-        body: One layer or several.
-        projection: ``"conv"`` projects the input by a strided 1x1 convolution and BN where the
-            shapes differ; ``"none"`` then leaves the addition out.
-    """
-    return Layer("ResidualConnection", body=body, projection=projection)
+def _fill(node: Node, position: Position, device: str | None, **values: Any) -> None:
+    """Set the fields of a frozen node while it is made."""
+    values["position"], values["device"] = position, check_device(device, position)
+    for name, value in values.items():
+        object.__setattr__(node, name, value)
 
 
-def Parallel(branches: Iterable[LayersLike], *, merge: str = "concat") -> Layer:  # noqa: N802
-    """Return branches that read one input, merged by ``"concat"`` (channels) or ``"add"``."""
-    return Layer("parallel", body=branches, merge=merge)
+def placed(node: Node, device: str | None) -> Node:
+    """Return a node with a device where it has none yet; of a group, its layers."""
+    if device is None or node.device is not None:
+        return node
+    if isinstance(node, Group):
+        return Group(tuple(placed(layer, device) for layer in node.body))
+    other = copy.copy(node)
+    object.__setattr__(other, "device", device)
+    return other
 
 
 def _operation(operation: Any, position: Position) -> str | Call:
@@ -356,8 +372,10 @@ def node_from_dict(
             for index, layer in enumerate(sublayers)
         ]
         if kind in STRUCTURES and not (kind == "cell" and values.get("edges") is not None):
-            return _structure(kind, values, body, position)
-        return Layer(kind, body=body, position=position, **values)
+            node = _structure(kind, values, body, position)
+        else:
+            node = Layer(kind, body=body, position=position, **values)
+        return placed(node, check_device(data.get("device"), position))
     except (SpaceError, TypeError, ValueError) as error:
         path = "layers" + "".join(f"[{index}]" for index in place) if place else ""
         if not isinstance(error, SpaceError):

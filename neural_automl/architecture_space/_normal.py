@@ -14,6 +14,7 @@ from neural_automl.architecture_space._nodes import (
     Maybe,
     Node,
     Repeat,
+    placed,
 )
 from neural_automl.architecture_space._paths import body_paths
 from neural_automl.architecture_space._renaming import Mark, has_branches, renamed
@@ -106,9 +107,10 @@ def _write_out(nodes: Iterable[Node], marks: count[int], *, repeated: bool) -> l
         if isinstance(node, Group):
             result.extend(write(node.body))
         elif isinstance(node, Repeat):
-            result.extend(_write_repeat(node, marks, repeated))
+            result.extend(placed(n, node.device) for n in _write_repeat(node, marks, repeated))
         else:
-            result.append(_rebuild(node, lambda branch: write([branch]), write))
+            rebuilt = _rebuild(node, lambda branch: write([branch]), write)
+            result.append(placed(rebuilt, node.device))
     return result
 
 

@@ -14,6 +14,7 @@ from neural_automl.architecture_space._nodes import (
     Maybe,
     Node,
     Repeat,
+    placed,
 )
 from neural_automl.architecture_space._paths import Located, body_paths, branch_paths
 from neural_automl.architecture_space._values import Open, operand_names, with_name
@@ -61,7 +62,7 @@ def _copy_body(repeat: Repeat, path: str, copy: int) -> tuple[Node, ...]:
 
 
 def renamed(layers: Iterable[Located], rule: Rule) -> list[Node]:
-    return [_rename(node, path, rule) for node, path in layers]
+    return [placed(_rename(node, path, rule), node.device) for node, path in layers]
 
 
 def _rename(node: Node, path: str, rule: Rule) -> Node:

@@ -15,7 +15,14 @@ from neural_automl.architecture_space._values import (
     value_from_plain,
 )
 from neural_automl.exceptions import SpaceError, excerpt
-from neural_automl.hyperparameters import DEVICES, OPTIMIZERS, SCHEDULES, TRAINING, canonical_loss
+from neural_automl.hyperparameters import (
+    DEVICES,
+    OPTIMIZERS,
+    SCHEDULES,
+    TRAINING,
+    canonical_loss,
+    is_device,
+)
 from neural_automl.parameters import Parameter, did_you_mean, find_parameter
 from neural_automl.values import Call, Expression, to_plain, uses_channels
 
@@ -140,12 +147,11 @@ def _loss(value: Any) -> Any:
 
 
 def _device(value: Any) -> str:
-    kind, _, number = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if value not in DEVICES and not (kind == "cuda" and number.isdecimal()):
+    if not isinstance(value, str) or not is_device(value):
         raise ValueError(
             f"a device must be one of {', '.join(DEVICES)}, cuda:N but got {excerpt(value)}"
         )
-    return str(value)
+    return value
 
 
 def _optimizer(call: Any) -> Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neural_automl.architecture_space._counts import largest_count
@@ -86,6 +87,19 @@ def decisions(
         for decision in _value_decisions(value, name):
             _add(found, decision)
     return {name: decision.offer for name, decision in found.items()}
+
+
+def tied_places(
+    layers: Iterable[Located], values: Iterable[tuple[Any, str]] = ()
+) -> dict[str, int]:
+    """Return the decisions that are made once and used in several places, and in how many."""
+    counts: Counter[str] = Counter()
+    for decision in _layer_decisions(layers):
+        counts[decision.name] += decision.tied
+    for value, name in values:
+        for decision in _value_decisions(value, name):
+            counts[decision.name] += decision.tied
+    return {name: count for name, count in counts.items() if count > 1}
 
 
 def _add(found: dict[str, _Decision], decision: _Decision) -> None:

@@ -24,6 +24,7 @@ from neural_automl.dsl._values import (
     is_continuous,
     is_number,
     shown,
+    spelled,
 )
 from neural_automl.hyperparameters import SCHEDULES
 from neural_automl.parameters import Parameter, as_integer
@@ -179,7 +180,12 @@ class Checker:
                 _ask(parameter, Shown(describe(value)), value.at)
             return value
         for number in dict.fromkeys(numbers):
-            _ask(parameter, number, value.at)
+            try:
+                _ask(parameter, number, value.at)
+            except _Fault as fault:
+                if len(numbers) == 1:
+                    raise
+                raise _Fault(f"{fault} for some of the choices", value.at) from None
         return value
 
 
@@ -199,14 +205,23 @@ class _Fault(ValueError):
 def _ask(parameter: Parameter, data: Any, at: Position) -> Any:
     try:
         checked = parameter.check(data)
-    except (TypeError, ValueError) as error:
-        raise _Fault(str(error), at) from None
+    except (TypeError, ValueError):
+        # Asked again for its words, with the value as the language writes it.
+        raise _Fault(_complaint(parameter, data), at) from None
     numbers = checked if isinstance(checked, tuple) else (checked,)
     if any(is_number(number) and is_too_large(number) for number in numbers):
         raise _Fault(f"'{parameter.name}': {TOO_LARGE}", at)
     if isinstance(checked, tuple):
         return Items(tuple(Value(element, at) for element in checked))
     return checked
+
+
+def _complaint(parameter: Parameter, data: Any) -> str:
+    try:
+        replace(parameter, spell=spelled).check(data)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    raise AssertionError(parameter.name)  # the same check has just failed
 
 
 def _plain(value: Value) -> Any:

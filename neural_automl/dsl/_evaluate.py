@@ -30,6 +30,7 @@ from neural_automl.dsl._values import (
     shown,
 )
 from neural_automl.hyperparameters import SCHEDULES
+from neural_automl.layers import ACTIVATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +45,8 @@ CONSTANTS: Final[Mapping[str, Any]] = {
 }
 #: Argument names of the open values, in order; ``choice`` takes any number by position.
 _RANGES: Final = {"range": ("low", "high", "step", "name"), "log_range": ("low", "high", "name")}
+#: Words that parameters take as strings.
+_STRINGS: Final = ("valid", "same", "conv", "add", "concat", "avg", "max")
 OPEN_VALUES: Final = ("choice", *_RANGES, "HPO")
 
 
@@ -161,7 +164,7 @@ class Evaluator:
             )
         if name in self._macros:
             return self._fail(f"{quoted(name)} is a macro, it stands for layers", node.at)
-        hint = near(name, [*scope.names, *CONSTANTS, "channels"]) or "a string stands in quotes"
+        hint = near(name, [*scope.names, *CONSTANTS, "channels"]) or _how_to_bind(name, scope)
         return self._fail(f"unknown name {quoted(name)}", node.at, hint)
 
     # --- arithmetic -----------------------------------------------------------------------
@@ -338,6 +341,17 @@ class Evaluator:
         else:
             return True
         return False
+
+
+def _how_to_bind(name: str, scope: Scope) -> str:
+    word = quoted(name)[1:-1]
+    if name in ACTIVATIONS or name in _STRINGS:
+        return f'a string stands in quotes: "{word}"'
+    if scope.macro is not None:
+        bound = f"a macro sees only its parameters: define {quoted(scope.macro)[1:-1]}({word}, ...)"
+    else:
+        bound = f"write let {word} = ... before it"
+    return f'{bound}; a string stands in quotes: "{word}"'
 
 
 def _reaches(low: float, high: float, step: float) -> bool:

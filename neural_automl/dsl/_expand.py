@@ -14,10 +14,10 @@ from neural_automl.dsl._evaluate import OPEN_VALUES, Scope, bind
 from neural_automl.dsl._labels import number_labels, read_labels
 from neural_automl.dsl._macros import TOO_MANY_LAYERS
 from neural_automl.dsl._nodes import Copies, Element, Expanded, Node, Spliced, placed, splice
-from neural_automl.dsl._sections import is_device
 from neural_automl.dsl._tables import TYPES, is_layer, layer_names, parameters_of, row_of
-from neural_automl.dsl._values import UNKNOWN, Value, is_number, marked, tied
-from neural_automl.hyperparameters import DEVICES
+from neural_automl.dsl._values import UNKNOWN, Value, has_open, is_number, marked, tied
+from neural_automl.hyperparameters import DEVICES, is_device
+from neural_automl.layers import ACTIVATIONS
 
 if TYPE_CHECKING:
     from neural_automl.dsl._check import Checker
@@ -180,12 +180,22 @@ class Expander:
             return splice([node])
         if is_layer(core.name):
             return self._layer(core, item.block, place)
-        hint = near(core.name, [*layer_names(), *self._macros])
-        hint = hint or "a macro is written define NAME(...) { ... }, outside the network"
-        if core.name in OPEN_VALUES:
-            hint = "layers are chosen by choice { ... | ... }"
+        hint = self._meant(core.name)
         self._problems.add(f"unknown layer or macro {quoted(core.name)}", core.at, hint)
         return Spliced()
+
+    def _meant(self, name: str) -> str:
+        """Return the hint for a name that is no layer."""
+        if name in OPEN_VALUES:
+            return "layers are chosen by choice { ... | ... }"
+        if name.lower() == "repeat":
+            return "a repetition is written { ... } * 3"
+        if name.lower() in ACTIVATIONS and name.lower() != "linear":  # which others call Dense
+            return f'did you mean Activation("{name.lower()}")?'
+        word = quoted(name)[1:-1]
+        return near(name, [*layer_names(), *self._macros]) or (
+            f"a macro is written define {word}(...) {{ ... }}, outside the network"
+        )
 
     def _group(self, block: _tree.Block, place: Place) -> Spliced:
         if block.bars:
@@ -221,7 +231,7 @@ class Expander:
         if place.depth + value.depth > _limits.NESTING:
             self._problems.add(f"nesting is limited to {_limits.NESTING}", value.at)
             return Value(UNKNOWN, value.at)
-        if value.size == 1 and is_number(value.data):
+        if not has_open(value):
             return value
         return marked(tied(value, self._ties, place.level), mark)
 
@@ -246,7 +256,8 @@ class Expander:
         kind = TYPES.get(call.name, call.name)
         if block is None:
             if row.block_required:
-                self._problems.add(f"{call.name} needs a block {{ ... }} after it", call.at)
+                message = f"{call.name} needs a block {{ ... }} after it"
+                self._problems.add(message, call.at, f"write {call.name} {{ Dense(64) ReLU }}")
             return splice([Node(kind, params, call.at)])
         if row.blocks == "branches":
             blocks = self._branches(call, block, place)
@@ -260,7 +271,8 @@ class Expander:
 
     def _branches(self, call: _tree.Call, block: _tree.Block, place: Place) -> tuple[Spliced, ...]:
         if block.bars:
-            self._problems.add("branches are not divided by '|'", block.bars[0])
+            hint = f"write {call.name} {{ {{ ... }} {{ ... }} }}"
+            self._problems.add("branches are not divided by '|'", block.bars[0], hint)
         blocks = []
         for entry in block.alternatives[0]:
             if not isinstance(entry, _tree.Item) or not isinstance(entry.core, _tree.Block):

@@ -119,6 +119,8 @@ def _accepted(parser: InteractiveParser) -> set[str]:
 def _in_words(accepts: Set[str]) -> str:
     """Return the allowed terminals as a reader would name them."""
     expected = []
+    if accepts == {"LPAR", "_EQUAL"}:
+        return "'('"  # after the word choice in a value; '=' would make it an argument's name
     if {"NUMBER", "STRING"} <= accepts:
         expected.append("a value")
     elif "NUMBER" in accepts:

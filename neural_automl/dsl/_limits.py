@@ -7,6 +7,7 @@ from typing import Final
 TEXT: Final = 1_000_000
 WORDS: Final = 100_000
 WORD_LENGTH: Final = 100
+QUOTED: Final = 10_000  # characters of an optimizer in quotes, which are read as a text of its own
 NAME_LENGTH: Final = 1_000  # of a study name: paths of nested layers are longer than words
 NESTING: Final = 64
 REPETITION: Final = 10_000

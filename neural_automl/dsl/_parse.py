@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.dsl import _limits, _tree
 from neural_automl.dsl._check import Checker
@@ -23,10 +23,16 @@ if TYPE_CHECKING:
 
     from neural_automl.dsl._nodes import Spliced
 
+_LONGEST_PATH: Final = 4096
+
 
 def is_text(text_or_path: str) -> bool:
-    """Return whether a string is a text: one without ``{`` and newline is a path."""
-    return "{" in text_or_path or "\n" in text_or_path
+    """Return whether a string is a text: one without ``{`` and newline is a path.
+
+    What no system takes for a path is a text too: nothing, a zero byte, beyond 4,096 characters.
+    """
+    no_path = not text_or_path.strip() or "\0" in text_or_path or len(text_or_path) > _LONGEST_PATH
+    return no_path or "{" in text_or_path or "\n" in text_or_path
 
 
 def parse(text: str) -> Network:

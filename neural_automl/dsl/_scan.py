@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from neural_automl.dsl import _limits
+from neural_automl.dsl._advice import advise_outside, advise_unreadable
 from neural_automl.dsl._errors import Position, Problems, near, place, quoted
 from neural_automl.dsl._grammar import SECTIONS, UNREADABLE, words
 from neural_automl.dsl._tree import at
@@ -113,10 +114,10 @@ class _Scanner:
         opened = self._open[-1]
         return f"missing '{_CLOSES[opened.type]}' (opened at {place(at(opened))})"
 
-    def _fault(self, message: str, where: Position) -> None:
+    def _fault(self, message: str, where: Position, hint: str = "") -> None:
         """Record a bracket or character error; more of them in one piece are consequences."""
         if self._piece is None or not self._piece.broken:
-            self._problems.add(message, where)
+            self._problems.add(message, where, hint)
         if self._piece is not None:
             self._piece.broken = True
 
@@ -129,7 +130,7 @@ class _Scanner:
             message = f"a name or number is limited to {_limits.WORD_LENGTH} characters"
         if self._piece is None:
             self._start("UNKNOWN", token)
-        self._fault(message, at(token))
+        self._fault(message, at(token), advise_unreadable(token))
 
     # --- where pieces begin ---------------------------------------------------------------
 
@@ -216,7 +217,8 @@ class _Scanner:
                 return
             wanted = "a section" if self._network else "'define' or 'network'"
             if not self._guessing:
-                self._problems.add(f"expected {wanted}, found {quoted(token)}", at(token))
+                hint = "" if self._network else advise_outside(token)
+                self._problems.add(f"expected {wanted}, found {quoted(token)}", at(token), hint)
             self._start("UNKNOWN", token)
             self._pieces[-1].broken = True
         else:

@@ -18,6 +18,7 @@ from neural_automl.hyperparameters import (
     OPTIMIZERS,
     TRAINING,
     canonical_loss,
+    is_device,
 )
 from neural_automl.parameters import Parameter, as_integer, find_parameter
 
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 _LOSS: Final = Parameter("loss", "string", options=(*LOSSES, *LOSS_ALIASES))
 _SIZE: Final = Parameter("input", "integer", minimum=1)
 _EXECUTION: Final = (Parameter("device", "string"),)
+_ONE_OPTIMIZER: Final = (
+    f"optimizer must be one of {', '.join(OPTIMIZERS)}: the parameters may be open, not the name"
+)
 
 
 class Sections:
@@ -122,6 +126,9 @@ class Sections:
 
     def _bound_optimizer(self, call: _tree.Call, name: str) -> Value:
         if name not in OPTIMIZERS:
+            if name in ("choice", "HPO"):
+                self._problems.add(_ONE_OPTIMIZER, call.at, "write Adam(log_range(1e-4, 1e-2))")
+                return Value(UNKNOWN, call.at)
             return self._no_optimizer(call.name, call.at)
         arguments = self._checker.arguments(
             name, OPTIMIZERS[name], call.arguments, self._scope, call.at
@@ -149,6 +156,10 @@ class Sections:
 
     def _inside(self, text: _tree.Text) -> Any:
         """Return the syntax of a quoted value, with places in the text; None if it has none."""
+        if len(text.value) > _limits.QUOTED:
+            limit = f"a quoted optimizer is limited to {_limits.QUOTED:,} characters"
+            self._problems.add(f"{limit} but has {len(text.value):,}", text.at)
+            return None
         line, column = text.at
         tokens = []
         depth = 0
@@ -159,10 +170,8 @@ class Sections:
             if token.type in UNREADABLE:
                 self._problems.add(f"unexpected {quoted(token)}", (line, token.column))
                 return None
-            if depth > _limits.NESTING or len(tokens) > _limits.WORDS:
+            if depth > _limits.NESTING:
                 limit = f"nesting is limited to {_limits.NESTING}"
-                if depth <= _limits.NESTING:
-                    limit = f"a text is limited to {_limits.WORDS:,} words"
                 self._problems.add(limit, (line, token.column))
                 return None
         try:
@@ -235,10 +244,3 @@ class Sections:
                 message = f"the limit of {limit.name} must be a plain number but got {got}"
                 self._problems.add(message, value.at)
         return limits
-
-
-def is_device(device: str) -> bool:
-    """Return whether a device exists by that name: one of ``DEVICES`` or ``cuda:N``."""
-    kind, _, index = device.partition(":")
-    numbered = kind == "cuda" and index.isdecimal() and index.isascii() and len(index) < 4
-    return kind in DEVICES and (device == kind or numbered)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from neural_automl.dsl._advice import advise
 from neural_automl.dsl._errors import Position, Problems, quoted
 from neural_automl.dsl._grammar import SECTIONS, SyntaxFault, parse_words
 from neural_automl.dsl._scan import Piece, Pieces, scan
 from neural_automl.dsl._tree import Let, Macro, Section, at
-
-if TYPE_CHECKING:
-    from lark import Token
 
 
 @dataclass(slots=True)
@@ -59,7 +56,7 @@ def _read_piece(piece: Piece, scanned: Pieces, program: Program, problems: Probl
     try:
         node = parse_words(tokens, SECTIONS.get(piece.kind, piece.kind.lower()))
     except SyntaxFault as fault:
-        _report(fault, piece.after, scanned.end, problems)
+        _report(fault, piece, scanned.end, problems)
         return
     if isinstance(node, Macro):
         program.macros.append(node)
@@ -69,10 +66,11 @@ def _read_piece(piece: Piece, scanned: Pieces, program: Program, problems: Probl
         program.sections["execution" if node.kind == "execute" else node.kind] = node
 
 
-def _report(fault: SyntaxFault, after: Token | None, end: Position, problems: Problems) -> None:
-    found = fault.token if fault.token is not None else after
+def _report(fault: SyntaxFault, piece: Piece, end: Position, problems: Problems) -> None:
+    found = fault.token if fault.token is not None else piece.after
     expected = fault.expected
+    hint = advise(piece.tokens, found)
     if found is None:
-        problems.add(f"unexpected end of input, expected {expected}", end)
+        problems.add(f"unexpected end of input, expected {expected}", end, hint)
     else:
-        problems.add(f"expected {expected}, found {quoted(found)}", at(found))
+        problems.add(f"expected {expected}, found {quoted(found)}", at(found), hint)

@@ -159,6 +159,15 @@ def shown(value: Value) -> str:
     return excerpt(Shown(describe(value)))
 
 
+def spelled(data: object) -> str:
+    """Return plain data as the language writes it, cut at 40 characters."""
+    if isinstance(data, list | tuple):
+        return excerpt(Shown(f"({', '.join(map(spelled, data[:20]))})"))
+    if data is None or isinstance(data, bool):
+        return str(data).lower()
+    return excerpt(data)
+
+
 def is_number(data: Any) -> bool:
     """Return whether it is a plain number."""
     return isinstance(data, int | float) and not isinstance(data, bool)

@@ -38,7 +38,12 @@ RESERVED: Final = frozenset(
         *("range", "log_range", "HPO"),
     )
 )
-_PARAMETERS_OF_LAYER: Final = ("type", "body", "position")  # words of the constructor of Layer
+_PARAMETERS_OF_LAYER: Final = (
+    "type",
+    "body",
+    "device",
+    "position",
+)  # words of the constructor of Layer
 _KINDS: Final[Mapping[type, Kind]] = {
     bool: "boolean",
     int: "integer",

@@ -168,7 +168,11 @@ def test_open_values_are_json() -> None:
     ("text", "expected"),
     [
         ("digits.neural", False),
-        ("", False),
+        ("x" * 4096, False),
+        ("", True),
+        (" ", True),
+        ("\0", True),
+        ("x" * 4097, True),
         ("spaces/a b (c).neural", False),
         ("network X { }", True),
         ("network X\n", True),
