@@ -295,6 +295,19 @@ def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_memory_has_two_spellings_for_limits_and_metrics(tmp_path: Path) -> None:
+    limit = "  constraints { peak_memory_bytes <= 1MB }\n  train"
+    write(tmp_path, SMALL.replace("  train", limit).replace("epochs: 2", "epochs: 1"))
+    asked = ["--data", "digits", "--trials", "1", "--metric", "val_loss", "--metric", "peak_memory"]
+
+    ran = cli("search", "space.neural", *asked, cwd=tmp_path)
+    shown = cli("describe", "space.neural", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "Metric val_loss, peak_memory_bytes" in ran.stdout
+    assert "limit: peak_memory <= 1,048,576" in shown.stdout
+
+
 def test_a_folder_is_its_study(searched: Path) -> None:
     told = cli("status", "--storage", "results", "--json", cwd=searched)
 
@@ -362,6 +375,7 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
         (["--data", "digits", "--storage", "mysqll://x"], "mysqll"),
         (["--data", "digits", "--device", "cuda:9"], "cuda:9"),
         (["--data", "digits", "--metric", "val_f2"], "f2"),
+        (["--data", "digits", "--metric", "flops"], "ask for the metric macs"),
         ([], "--data"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
