@@ -29,7 +29,8 @@ from neural_automl.architecture_space import (
 )
 from neural_automl.architecture_space._reach import least_costs
 from neural_automl.cost import Cost
-from neural_automl.exceptions import DSLError, (
+from neural_automl.exceptions import (
+    DSLError,
     NoFeasibleArchitectureError,
     ShapeError,
     SpaceError,

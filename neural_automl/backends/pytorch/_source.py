@@ -99,6 +99,10 @@ def _docstring(architecture: Architecture, name: str, modules: list[str]) -> lis
         f"output {_shape_text(graph.nodes[graph.logits].shape)}{head}."
     )
     costs = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds for one sample."
+    table = (
+        "If the data was a table: the order of its columns, their means and their categories are "
+        "not in this file; DataSplits.columns of the data has them."
+    )
     own = f"Layers are imported from {', '.join(modules)}: keep that beside this file."
     return [
         f'"""{name}, found by neural architecture search.',
@@ -106,6 +110,7 @@ def _docstring(architecture: Architecture, name: str, modules: list[str]) -> lis
         *wrap(shapes, _LINE),
         *wrap(costs, _LINE),
         *(wrap(own, _LINE) if modules else ()),
+        *(wrap(table, _LINE) if len(architecture.input_shape) == 1 else ()),
         "",
         "With trained weights:",
         "",
