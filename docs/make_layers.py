@@ -22,6 +22,16 @@ order of positional arguments; `*` marks one that must be given, the others show
 Shapes are channels-last: `(height, width, channels)`, `(length, channels)`, `(features,)`. A choice
 may stand wherever a value stands.
 """
+TRAINING_NOTES = """\
+`validation_split` is the share of the training data that `neural-automl search`, or an evaluator
+without validation data, holds out; a validation part that the data brings is taken as it is. What
+`load_data` has split keeps its split: give it `validation_split=` there. For a search it must be a
+plain number above 0. `search_method` is kept, for files of the Neural DSL, and has no effect:
+`--strategy`, or the sampler, decides.
+
+A last `softmax` (or `sigmoid`, with binary cross-entropy) belongs to the loss: it is left out of
+the model that is built and exported, which gives logits. Apply it to them for probabilities.
+"""
 
 
 def shown(value: object) -> str:
@@ -56,6 +66,7 @@ def page() -> str:
     lines += ["| schedule | parameters |", "|---|---|"]
     lines += [f"| `{name}` | {listed(parameters)} |" for name, parameters in SCHEDULES.items()]
     lines += ["", "## Training", "", f"`train {{ ... }}` takes {listed(TRAINING)}.", ""]
+    lines += [TRAINING_NOTES]
     lines += [f"`loss:` is one of {', '.join(f'`{name}`' for name in LOSSES)}.", ""]
     return "\n".join(lines)
 

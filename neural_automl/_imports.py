@@ -61,6 +61,8 @@ class _OptionalImport:
         extra = _EXTRA_OF.get(name.partition(".")[0])
         target = f'"neural-automl[{extra}]"' if extra else name.partition(".")[0]
         advice = f"; install it with `pip install {target}`" if extra or self._error.name else ""
+        if extra:
+            advice += f', or, in a clone, with `pip install -c constraints.txt ".[{extra}]"`'
         raise ImportError(
             f"{name} could not be imported ({self._error}){advice}", name=self._error.name
         ) from self._error

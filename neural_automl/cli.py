@@ -17,11 +17,21 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from neural_automl import _tables as tables
+from neural_automl._arguments import (
+    ImportOption,
+    JsonOption,
+    MissingOption,
+    SpaceFile,
+    StorageOption,
+    StudyOption,
+    TargetOption,
+    layer_note,
+)
 from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
-from neural_automl.exceptions import DSLError, NeuralAutoMLError
-from neural_automl.export import EXPORT_FORMATS, export_architecture
+from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
+from neural_automl.export import EXPORT_FORMATS, export_architecture, export_notes
 from neural_automl.search_strategies import SAMPLER_NAMES
 
 app = typer.Typer(
@@ -39,28 +49,6 @@ app = typer.Typer(
 
 #: Those that need no options of their own.
 _PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
-
-SpaceFile = Annotated[
-    Path, typer.Argument(help="A file of the space language.", metavar="SPACE", show_default=False)
-]
-StorageOption = Annotated[
-    str,
-    typer.Option(
-        "--storage",
-        help="URL of the study database (sqlite:///study.db, postgresql+psycopg://...), or the "
-        "path of a SQLite file.",
-        show_default=False,
-    ),
-]
-StudyOption = Annotated[
-    str | None,
-    typer.Option(
-        "--study",
-        help="Name of the study; not needed where the storage holds one.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,7 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
     except (NeuralAutoMLError, OSError) as error:
-        console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}"
+        console.print(f"error: {text}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
 
 
@@ -99,8 +90,8 @@ def _read_space(file: Path) -> ArchitectureSpace:
     try:
         return _parse_space(file)
     except DSLError as error:
-        lines = "\n".join(each.describe(str(file)) for each in error.errors)
-        raise NeuralAutoMLError(f"{file} is no valid space\n{lines}") from error
+        lines = [each.describe(str(file)) for each in error.errors] + layer_note(error.errors)
+        raise NeuralAutoMLError("\n".join([f"{file} is no valid space", *lines])) from error
 
 
 def _parse_space(file: Path) -> ArchitectureSpace:
@@ -142,8 +133,18 @@ def search(
         ),
     ],
     trials: Annotated[
-        int, typer.Option("--trials", "-n", min=1, help="Networks to train, earlier runs included.")
+        int,
+        typer.Option(
+            "--trials",
+            "-n",
+            min=1,
+            help="Networks that the study shall have trained in the end, those of earlier runs "
+            "included: the same command with a larger number goes on. Infeasible ones and repeats "
+            "do not count.",
+        ),
     ] = 20,
+    target: TargetOption = None,
+    missing: MissingOption = "error",
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -196,6 +197,7 @@ def search(
             "either way.)",
         ),
     ] = False,
+    imports: ImportOption = None,
 ) -> None:
     """Search a space: propose networks, train them, stop the hopeless, show the best.
 
@@ -204,7 +206,7 @@ def search(
 
     [bold]Example:[/bold] neural-automl search examples/digits.neural --data digits --trials 20
     """
-    from neural_automl.data import load_data
+    from neural_automl._search_data import explain_misfit, load_for, search_notes
     from neural_automl.engine import AutoMLEngine
     from neural_automl.studies import load_study
 
@@ -223,10 +225,13 @@ def search(
         )
     if resume:
         load_study(engine.storage, study or space.name)
-    splits = load_data(data, test_split=0.2, seed=0)
     with _wrong_options():
+        splits = load_for(space, data, target, missing)
         evaluator = engine.make_evaluator(splits)
-        engine.check(space, evaluator)
+        try:
+            engine.check(space, evaluator)
+        except DataError as error:
+            raise explain_misfit(error, splits) from error
     tables.print_intro(
         console,
         space,
@@ -235,6 +240,8 @@ def search(
         engine.metrics_for(space, evaluator),
         evaluator.choose_device(),
     )
+    for note in search_notes(space, splits):
+        typer.echo(f"note: {note}", err=True)
     with tables.SearchProgress(console, trials) as progress:
         result = engine.search(
             space,
@@ -256,6 +263,7 @@ def describe(
         int, typer.Option("--samples", min=1, help="Architectures drawn for the costs.")
     ] = 500,
     as_json: JsonOption = False,
+    imports: ImportOption = None,
 ) -> None:
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
     space = _read_space(file)
@@ -271,6 +279,7 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(help="Files of the space language.", metavar="FILE...")
     ],
+    imports: ImportOption = None,
 ) -> None:
     """Check files of the space language; errors are printed as file:line:column: message."""
     wrong = 0
@@ -281,6 +290,8 @@ def validate(
             wrong += 1
             for each in error.errors:
                 typer.echo(each.describe(str(file)), err=True)
+            for note in layer_note(error.errors):
+                typer.echo(note, err=True)
         except NeuralAutoMLError as error:
             wrong += 1
             typer.echo(f"{file}: {error}", err=True)
@@ -294,7 +305,12 @@ def validate(
 
 
 @app.command()
-def status(storage: StorageOption, study: StudyOption = None, as_json: JsonOption = False) -> None:
+def status(
+    storage: StorageOption,
+    study: StudyOption = None,
+    as_json: JsonOption = False,
+    imports: ImportOption = None,
+) -> None:
     """Show how far a study is: trials, epochs, the best so far."""
     from neural_automl.registry import summarise
     from neural_automl.studies import load_study, storage_errors, storage_url
@@ -329,8 +345,13 @@ def export(
             show_default=False,
         ),
     ] = None,
+    imports: ImportOption = None,
 ) -> None:
-    """Write a trial's network as files that need nothing of this package."""
+    """Write a trial's network as files that need nothing of this package.
+
+    model.py needs torch alone. With layers of your own it imports the modules that define them:
+    those that are single files are copied beside it, others must be installed where it is used.
+    """
     from neural_automl.registry import architecture_of, require_best, space_of
     from neural_automl.studies import load_study, storage_errors, storage_url
 
@@ -345,6 +366,8 @@ def export(
         )
     for path in files:
         typer.echo(str(path))
+    for note in export_notes(architecture) if "model.py" in {path.name for path in files} else ():
+        typer.echo(f"note: {note}", err=True)
 
 
 def _find_trial(study: optuna.Study, number: int) -> FrozenTrial:

@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 #: Called after each trial.
 Callback = Callable[[optuna.Study, FrozenTrial], None]
 
+#: As a constraint names it.
+_METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
 _EXECUTORS: Final = {"sequential": None}
 
 
@@ -110,7 +112,8 @@ class AutoMLEngine:
         self.output_dir = Path(output_dir)
         self.storage = storage_url(storage or self.output_dir / "study.db")
         self.study_name = study_name
-        self.metrics = (metrics,) if isinstance(metrics, str) else metrics
+        names = (metrics,) if isinstance(metrics, str) else metrics
+        self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
         self.seed = seed
         self.value: Literal["last", "best"] = value
         self._sampler_options = _given(
@@ -314,6 +317,8 @@ def _measured(metrics: Sequence[str]) -> list[str]:
     for metric in metrics:
         if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
             continue
+        if metric == "flops":
+            raise ValueError("flops are twice the macs: ask for the metric macs")
         if not metric.startswith("val_"):
             raise ValueError(
                 f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "

@@ -118,3 +118,6 @@ def is_device(device: str) -> bool:
 
 #: Costs that a constraint may limit. ``flops`` is 2 * macs; ``peak_memory`` is in bytes.
 CONSTRAINT_METRICS: Final = ("params", "macs", "flops", "peak_memory", "depth")
+
+#: Other spellings of these, as an architecture's cost names them.
+CONSTRAINT_ALIASES: Final[Mapping[str, str]] = {"peak_memory_bytes": "peak_memory"}

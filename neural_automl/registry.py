@@ -167,8 +167,14 @@ def space_of(study: optuna.Study) -> ArchitectureSpace:
             warnings.simplefilter("ignore")  # what has no effect was said when it was written
             return ArchitectureSpace.from_dsl(text)
     except DSLError as error:
+        is_unknown = any(each.message.startswith("unknown layer") for each in error.errors)
+        note = (
+            "\nnote: a layer or operation of your own must be registered first, here too: import "
+            "the module that does so (--import MODULE on the command line)"
+        )
         raise StudyError(
             f"the space that the study {study.study_name!r} holds can't be read:\n{error}"
+            f"{note if is_unknown else ''}"
         ) from error
 
 

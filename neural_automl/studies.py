@@ -33,10 +33,15 @@ _OPENINGS: Final = 20
 
 
 def storage_url(storage: str | Path) -> str:
-    """Return a storage as a URL: a path is the file of a SQLite database."""
+    """Return a storage as a URL: a path is the file of a SQLite database.
+
+    The path of a folder is its ``study.db``, as a search makes it.
+    """
     text = str(storage)
     if re.match(r"^[a-z][a-z0-9+]*:", text):
         return text
+    if Path(text).is_dir():
+        text = str(Path(text) / "study.db")
     # A file's name may hold what means something in a URL: ? # %
     return URL.create("sqlite", database=text).render_as_string()
 

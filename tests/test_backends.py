@@ -356,3 +356,11 @@ def test_spaces_costs_keys_and_source_load_no_framework() -> None:
     )
 
     assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("shape", "told"), [((4,), True), ((4, 3), False)])
+def test_source_for_a_table_says_what_it_lacks(shape: tuple[int, ...], told: bool) -> None:
+    source = Architecture(shape, (LayerConfig("Dense", {"units": 2}),)).to_source()
+
+    assert ("the order of its columns, their means" in source) == told
+    assert max(map(len, source.splitlines())) <= 88

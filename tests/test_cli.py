@@ -77,7 +77,7 @@ def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("searched")
     (folder / "small.neural").write_text(SMALL)
-    ran = process("search", "small.neural", "--data", "digits", "--trials", "4", cwd=folder)
+    ran = process("search", "small.neural", "--data", "digits", "--trials", "2", cwd=folder)
     assert ran.returncode == 0, ran.stderr
     (folder / "output.txt").write_text(ran.stdout)
     return folder
@@ -96,7 +96,7 @@ def test_search_ends_with_the_best_and_the_study(searched: Path) -> None:
     output = (searched / "output.txt").read_text()
 
     assert "Best trials of Small" in output
-    assert "4 trained" in output
+    assert "2 trained" in output
     assert "on test data that the search never saw: test_accuracy" in output
     assert "sqlite:///results/study.db" in output.splitlines()[-1]
     assert (searched / "results" / "study.db").is_file()
@@ -104,11 +104,11 @@ def test_search_ends_with_the_best_and_the_study(searched: Path) -> None:
 
 def test_the_same_command_goes_on(searched: Path) -> None:
     ran = cli(
-        "search", "small.neural", "--data", "digits", "--trials", "5", "--resume", cwd=searched
+        "search", "small.neural", "--data", "digits", "--trials", "3", "--resume", cwd=searched
     )
 
     assert ran.returncode == 0, ran.stderr
-    assert "5 trained" in ran.stdout
+    assert "3 trained" in ran.stdout
 
 
 def test_status(searched: Path) -> None:
@@ -118,7 +118,7 @@ def test_status(searched: Path) -> None:
     assert "Best trials of Small" in shown.stdout
     summary = json.loads(told.stdout)
     assert summary["name"] == "Small"
-    assert summary["trained"] >= 4
+    assert summary["trained"] >= 2
     assert summary["infeasible"] == 0
 
 
@@ -217,13 +217,110 @@ def test_npz_data(tmp_path: Path) -> None:
     assert "2 trained" in ran.stdout
 
 
+REGRESSION = """\
+network Price {
+  input: (2,)
+  layers: Dense(4, "relu") Dense(1)
+  train { epochs: 1 }
+}
+"""
+
+
+def test_the_options_of_a_table(tmp_path: Path) -> None:
+    write(tmp_path, REGRESSION)
+    rows = [f"{i}.5,{'' if i == 3 else i},{i % 7}" for i in range(60)]
+    write(tmp_path, "\n".join(["price,age,doors", *rows]), "cars.csv")
+    asked = ["search", "space.neural", "--data", "cars.csv", "--trials", "1", "--target", "price"]
+
+    refused = cli(*asked, cwd=tmp_path)
+    ran = cli(*asked, "--missing", "mean", cwd=tmp_path)
+    elsewhere = cli(*asked[:3], "digits", "--target", "price", cwd=tmp_path)
+
+    assert refused.returncode == elsewhere.returncode == 2
+    assert "the column 'age' holds no value in line 5" in refused.stderr
+    assert ran.returncode == 0, ran.stderr
+    assert "regression" in ran.stdout
+    assert "`target` is for .csv files" in elsewhere.stderr
+
+
+def test_the_columns_of_a_table_that_does_not_fit(tmp_path: Path) -> None:
+    write(tmp_path, REGRESSION)
+    rows = [f"{i},{'abc'[i % 3]},{i}.5" for i in range(60)]
+    write(tmp_path, "\n".join(["age,color,price", *rows]), "cars.csv")
+
+    ran = cli("search", "space.neural", "--data", "cars.csv", cwd=tmp_path)
+
+    assert ran.returncode == 2
+    assert "of the columns age, color (3 features, one a text): write `input: (4,)`" in ran.stderr
+
+
+def test_validation_split_is_the_spaces(tmp_path: Path) -> None:
+    write(tmp_path, SMALL.replace("epochs: 2", "epochs: 1  validation_split: 0.5"))
+
+    ran = cli("search", "space.neural", "--data", "digits", "--trials", "1", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "719 to train, 719 to validate, 359 to test" in ran.stdout
+    assert ran.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "message"),
+    [
+        ("0", "training.validation_split: validation_split must be above 0 for a search but is 0"),
+        ("choice(0.1, 0.2)", "validation_split must be a plain number"),
+    ],
+)
+def test_a_validation_split_that_no_search_can_keep(
+    tmp_path: Path, share: str, message: str
+) -> None:
+    write(tmp_path, SMALL.replace("epochs: 2", f"validation_split: {share}"))
+
+    ran = cli("search", "space.neural", "--data", "digits", cwd=tmp_path)
+
+    assert ran.returncode == 2
+    assert message in ran.stderr
+
+
+def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
+    text = SMALL.replace("epochs: 2", 'epochs: 1  search_method: "magic"')
+    write(tmp_path, text.replace("Dense(10)", "Dense(12)"))
+
+    ran = cli("search", "space.neural", "--data", "digits", "--trials", "1", cwd=tmp_path)
+
+    assert ran.returncode == 0
+    assert ran.stderr.splitlines() == [
+        "note: search_method has no effect: --strategy says how networks are proposed",
+        "note: the networks have 12 outputs but the data only 10 classes",
+    ]
+
+
+def test_memory_has_two_spellings_for_limits_and_metrics(tmp_path: Path) -> None:
+    limit = "  constraints { peak_memory_bytes <= 1MB }\n  train"
+    write(tmp_path, SMALL.replace("  train", limit).replace("epochs: 2", "epochs: 1"))
+    asked = ["--data", "digits", "--trials", "1", "--metric", "val_loss", "--metric", "peak_memory"]
+
+    ran = cli("search", "space.neural", *asked, cwd=tmp_path)
+    shown = cli("describe", "space.neural", cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "Metric val_loss, peak_memory_bytes" in ran.stdout
+    assert "limit: peak_memory <= 1,048,576" in shown.stdout
+
+
+def test_a_folder_is_its_study(searched: Path) -> None:
+    told = cli("status", "--storage", "results", "--json", cwd=searched)
+
+    assert json.loads(told.stdout)["name"] == "Small"
+
+
 # --- what a user does wrong ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "No such file"),
+        (None, "error: space.neural: No such file or directory\n"),
         (SMALL.replace("Dense(10)", "Dense(10"), "space.neural:7:"),
         (SMALL.replace("Flatten()", "Flaten()"), "Flatten"),
         (SMALL.replace("Flatten()", "Flatten() Conv2D(3, 3)"), "space.neural:4:15: "),
@@ -278,6 +375,7 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
         (["--data", "digits", "--storage", "mysqll://x"], "mysqll"),
         (["--data", "digits", "--device", "cuda:9"], "cuda:9"),
         (["--data", "digits", "--metric", "val_f2"], "f2"),
+        (["--data", "digits", "--metric", "flops"], "ask for the metric macs"),
         ([], "--data"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -16,11 +16,23 @@ from torch import Tensor, nn
 
 import neural_automl
 from neural_automl.architecture import Architecture, LayerConfig
-from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, Residual
+from neural_automl.architecture_space import (
+    ArchitectureSpace,
+    Choice,
+    Layer,
+    LayerChoice,
+    Residual,
+)
 from neural_automl.data import load_data
 from neural_automl.dsl import _evaluate, _grammar
 from neural_automl.engine import AutoMLEngine
-from neural_automl.exceptions import ExportError, ShapeError, SpaceError, UnknownLayerError
+from neural_automl.exceptions import (
+    ExportError,
+    NeuralAutoMLError,
+    ShapeError,
+    SpaceError,
+    UnknownLayerError,
+)
 from neural_automl.export import export_architecture
 from neural_automl.layers import LAYERS, REGISTERED, register_layer, unregister_layer
 from neural_automl.layers._register import RESERVED
@@ -186,7 +198,7 @@ def test_the_short_form_of_parameters() -> None:
 def test_shapes_that_cannot_follow_name_the_layer() -> None:
     register_layer("Mix", **MIX)
 
-    with pytest.raises(ShapeError, match=r"layers\[0\]: not enough values to unpack"):
+    with pytest.raises(ShapeError, match=r"layers\[0\]: Mix .* not enough values to unpack"):
         _ = image(LayerConfig("Mix", {"width": 3}), shape=(4,)).cost
 
 
@@ -308,6 +320,68 @@ def test_a_layer_is_held_to_what_it_says(
         go_on_until("build")
     with pytest.raises(error, match=message):
         go_on_until(when)
+
+
+class Odd(Exception):
+    """What a user's code may raise."""
+
+
+def _first(values: Any, x: tuple[int, ...]) -> tuple[int, ...]:
+    return (x[0], x[1], values["width"])
+
+
+def _odd(values: Any, x: tuple[int, ...]) -> int:
+    raise Odd("away")
+
+
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
+    "unpacking": ({}, ValueError, r"Mix can't take the shape \(60,\): not enough values"),
+    "index": (
+        {"shape": _first},
+        IndexError,
+        r"Mix can't take the shape \(60,\): 'shape' raised IndexError: tuple index",
+    ),
+    "type": (
+        {"shape": lambda v, x: (*x[:2], v["width"] + (() if x[1:] == () else 0))},
+        TypeError,
+        "'shape' raised TypeError: unsupported operand",
+    ),
+    "count": (
+        {"shape": lambda v, x: (*x[:2], v["width"])},
+        IndexError,
+        "'macs' raised IndexError: tuple index",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "cause", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_shape_that_its_function_fails_on_is_infeasible(
+    changed: dict[str, Any], cause: type[Exception], message: str
+) -> None:
+    register_layer("Mix", **{**MIX, **changed})
+    mix = Layer("Mix", width=2)
+    space = ArchitectureSpace((5, 4, 3), [LayerChoice(["Flatten", "ReLU"]), mix, "Flatten"])
+
+    with pytest.raises(ShapeError, match=message) as caught:
+        _ = image(LayerConfig("Flatten"), LayerConfig("Mix", {"width": 2})).cost
+
+    assert caught.value.path == "layers[1]"
+    assert caught.value.__cause__ is not None
+    assert type(caught.value.__cause__.__cause__) is cause
+    space.check()
+    assert 0 < space.describe(samples=40).feasible < 1
+    with pytest.raises(ShapeError, match=message):
+        ArchitectureSpace((5, 4, 3), ["Flatten", mix]).check()
+
+
+@pytest.mark.parametrize("what", ["shape", "params", "macs"])
+def test_a_mistake_in_a_function_names_it(what: str) -> None:
+    register_layer("Mix", **{**MIX, what: _odd})
+
+    message = rf"'{what}' of Mix \(_odd of {__name__}\) failed for the shape \(5, 4, 3\): Odd: away"
+    with pytest.raises(NeuralAutoMLError, match=message) as caught:
+        ArchitectureSpace((5, 4, 3), [Layer("Mix", width=2)]).describe(samples=2)
+    assert isinstance(caught.value.__cause__, Odd)
 
 
 # --- source ---------------------------------------------------------------------------------
@@ -459,6 +533,13 @@ def test_taken_out_it_is_unknown_and_may_mean_something_else() -> None:
     assert image(layer).cost.params == 5
     with pytest.raises(ValueError, match="no layer named 'Dense' was registered"):
         unregister_layer("Dense")
+
+
+def test_the_message_of_a_second_registration_tells_the_way_out() -> None:
+    register_layer("Mix", **MIX)
+
+    with pytest.raises(ValueError, match=r"call `neural_automl\.layers\.unregister_layer` first"):
+        register_layer("Mix", **MIX)
 
 
 def test_what_is_kept_of_a_registration() -> None:

@@ -30,6 +30,7 @@ from neural_automl.architecture_space import (
 from neural_automl.architecture_space._reach import least_costs
 from neural_automl.cost import Cost
 from neural_automl.exceptions import (
+    DSLError,
     NoFeasibleArchitectureError,
     ShapeError,
     SpaceError,
@@ -435,3 +436,15 @@ def test_sizes_beyond_the_floats_are_exact_and_can_be_shown() -> None:
     assert json.loads(json.dumps(space.describe(samples=1).to_dict()))["size"] == "1.0e+6000"
     space.add_hyperparameter("optimizer.learning_rate", Range(0.1, 0.2))
     assert space.get_search_space_size() == inf
+
+
+def test_memory_may_be_spelt_as_costs_spell_it() -> None:
+    limit = Constraint("peak_memory_bytes", "<=", 1024)
+    text = "network N { input: (4,) layers: Dense(2) constraints { peak_memory_bytes <= 1KB } }"
+
+    assert limit == Constraint("peak_memory", "<=", 1024)
+    assert limit.to_dict()["metric"] == "peak_memory"
+    assert ArchitectureSpace.from_dsl(text).constraints == (limit,)
+    twice = text.replace("<= 1KB", "<= 1KB peak_memory <= 2KB")
+    with pytest.raises(DSLError, match="'peak_memory <=' is given twice"):
+        ArchitectureSpace.from_dsl(twice)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.exceptions import SpaceError, excerpt
-from neural_automl.hyperparameters import CONSTRAINT_METRICS
+from neural_automl.hyperparameters import CONSTRAINT_ALIASES, CONSTRAINT_METRICS
 from neural_automl.parameters import as_integer, as_number, did_you_mean
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ class Constraint:
     """One limit.
 
     Args:
-        metric: ``params``, ``macs``, ``flops`` (2 * macs), ``peak_memory`` (bytes) or ``depth``.
+        metric: ``params``, ``macs``, ``flops`` (2 * macs), ``peak_memory`` (bytes; also read as
+            ``peak_memory_bytes``) or ``depth``.
         op: ``<=``, ``<``, ``>=`` or ``>``.
         limit: A number.
 
@@ -43,6 +44,9 @@ class Constraint:
     limit: int | float
 
     def __post_init__(self) -> None:
+        metric = self.metric
+        if isinstance(metric, str):
+            object.__setattr__(self, "metric", CONSTRAINT_ALIASES.get(metric, metric))
         if self.metric not in CONSTRAINT_METRICS:
             raise SpaceError(
                 f"a constraint must limit one of {', '.join(CONSTRAINT_METRICS)} but got "

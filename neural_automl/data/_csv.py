@@ -114,7 +114,10 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     if len(header) == 1 and re.search(r"[;\t|]", header[0]):
         raise DataError(f"the cells of '{path}' must be divided by commas")
     if "" in header:
-        raise DataError(f"column {header.index('') + 1} of '{path}' has no name")
+        place = header.index("")
+        # What pandas writes of a frame unless it is told not to.
+        index = "; if it is an index, write the file without it: `to_csv(..., index=False)`"
+        raise DataError(f"column {place + 1} of '{path}' has no name{'' if place else index}")
     name, count = Counter(header).most_common(1)[0]
     if count > 1:
         raise DataError(f"'{path}' has {count} columns of the name {excerpt(name)}")

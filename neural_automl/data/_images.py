@@ -40,7 +40,8 @@ def read_images(folder: Path) -> Raw:
         import PIL.Image  # noqa: F401 (needed below; said here before any file is looked at)
     except ImportError as error:
         raise DataError(
-            'reading images needs Pillow; install it with `pip install "neural-automl[images]"`'
+            'reading images needs Pillow; install it with `pip install "neural-automl[images]"`, '
+            'or, in a clone, with `pip install -c constraints.txt ".[images]"`'
         ) from error
     parts = _find_parts(folder)
     names = tuple(each.name for each in _folders(parts["train"]))

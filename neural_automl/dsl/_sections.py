@@ -11,6 +11,7 @@ from neural_automl.dsl._errors import Position, Problems, near, quoted
 from neural_automl.dsl._grammar import UNREADABLE, SyntaxFault, parse_words, words
 from neural_automl.dsl._values import UNKNOWN, Bound, Items, Open, Value, describe, is_number, shown
 from neural_automl.hyperparameters import (
+    CONSTRAINT_ALIASES,
     CONSTRAINT_METRICS,
     DEVICES,
     LOSS_ALIASES,
@@ -222,23 +223,24 @@ class Sections:
         limits: list[dict[str, Any]] = []
         seen: set[tuple[str, str]] = set()
         for limit in section.settings:
-            if limit.name not in CONSTRAINT_METRICS:
+            metric = CONSTRAINT_ALIASES.get(limit.name, limit.name)
+            if metric not in CONSTRAINT_METRICS:
                 known = ", ".join(CONSTRAINT_METRICS)
                 message = f"a constraint must limit one of {known} but got {quoted(limit.name)}"
                 hint = near(limit.name, CONSTRAINT_METRICS)
                 self._problems.add(message, limit.at, hint)
                 continue
-            if (limit.name, limit.operator) in seen:
+            if (metric, limit.operator) in seen:
                 self._problems.add(f"'{limit.name} {limit.operator}' is given twice", limit.at)
-            seen.add((limit.name, limit.operator))
-            self.limits.setdefault(limit.name, limit.at)
+            seen.add((metric, limit.operator))
+            self.limits.setdefault(metric, limit.at)
             value = self._value(limit.value)
             if is_number(value.data):
                 whole = as_integer(value.data)
                 number = value.data if whole is None else whole
                 if is_too_large(number):
                     self._problems.add(TOO_LARGE, value.at)
-                limits.append({"metric": limit.name, "op": limit.operator, "limit": number})
+                limits.append({"metric": metric, "op": limit.operator, "limit": number})
             elif value.data is not UNKNOWN:
                 got = shown(value)
                 message = f"the limit of {limit.name} must be a plain number but got {got}"

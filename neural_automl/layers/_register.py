@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import APPLY, Call, ModuleForm, Promise
-from neural_automl.exceptions import excerpt
+from neural_automl.exceptions import NeuralAutoMLError, excerpt
 from neural_automl.layers._lowering import forget_checked
 from neural_automl.layers._table import ALIASES, LAYERS, Block, LayerType, Values, register_rows
 from neural_automl.parameters import Kind, Parameter, as_integer
@@ -96,7 +96,9 @@ def register_layer(
             (``{"units": int}``); the short form sets no bounds.
         shape: ``(values, input_shape) -> output_shape``, both channels-last and without the
             batch: ``(height, width, channels)``, ``(length, channels)`` or ``(features,)``. Raises
-            ``ValueError`` where the layer cannot take the input.
+            ``ValueError`` where the layer cannot take the input; an ``IndexError`` or
+            ``TypeError``, as shapes of another rank cause them, means the same, in ``params`` and
+            ``macs`` too.
         params: ``(values, input_shape) -> trainable parameters`` of the module.
         macs: ``(values, input_shape) -> multiply-adds`` for one sample.
         pytorch: A class of modules, called with the layer's values by name and, where its
@@ -191,7 +193,12 @@ def _check_name(name: Any) -> None:
             f"{excerpt(name)}"
         )
     if name in LAYERS or name in ALIASES or name in PRIMITIVES:
-        raise ValueError(f"a layer named {name!r} is registered already")
+        again = (
+            "; to register it anew call `neural_automl.layers.unregister_layer` first"
+            if name in REGISTERED
+            else ""
+        )
+        raise ValueError(f"a layer named {name!r} is registered already{again}")
     if name in RESERVED:
         raise ValueError(f"{name!r} can't be the name of a layer: it has a meaning of its own")
 
@@ -312,7 +319,7 @@ class _UserLayer:
         return b.add(self.name, x, **v)
 
     def output(self, a: Values, x: Shape) -> Shape:
-        given = self.shape_of(a, x)
+        given = self._ask("shape", self.shape_of, a, x)
         sizes = tuple(map(as_integer, given)) if isinstance(given, list | tuple) else ()
         if not 1 <= len(sizes) <= 3 or not all(size is not None and size > 0 for size in sizes):
             raise TypeError(
@@ -322,10 +329,33 @@ class _UserLayer:
         return tuple(size for size in sizes if size is not None)
 
     def params(self, a: Values, x: Shape) -> int:
-        return self._count("params", self.params_of(a, x), x)
+        return self._count("params", self._ask("params", self.params_of, a, x), x)
 
     def macs(self, a: Values, x: Shape) -> int:
-        return self._count("macs", self.macs_of(a, x), x)
+        return self._count("macs", self._ask("macs", self.macs_of, a, x), x)
+
+    def _ask(self, what: str, function: Fact, a: Values, x: Shape) -> Any:
+        """Call a user's function; what it raises names the layer, the function and the shape.
+
+        Raises:
+            ValueError: The layer cannot take the shape.
+            NeuralAutoMLError: The function has a mistake.
+        """
+        try:
+            return function(a, x)
+        except (IndexError, TypeError, ValueError) as error:
+            told = ""
+            if type(error) is not ValueError:
+                told = f"'{what}' raised {type(error).__name__}: "
+            raise ValueError(f"{self.name} can't take the shape {x}: {told}{error}") from error
+        except NeuralAutoMLError:
+            raise
+        except Exception as error:  # a user's function may raise anything
+            name = getattr(function, "__qualname__", type(function).__name__)
+            raise NeuralAutoMLError(
+                f"'{what}' of {self.name} ({name} of {function.__module__}) failed for the shape "
+                f"{x}: {type(error).__name__}: {error}"
+            ) from error
 
     def _count(self, what: str, given: Any, x: Shape) -> int:
         count = as_integer(given)

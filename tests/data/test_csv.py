@@ -184,7 +184,12 @@ MANY = "\n".join(f"{i},{i % 2}" for i in range(20))
         pytest.param(MANY, "must name the columns but holds numbers", id="no header"),
         pytest.param(f"a;y\n{MANY.replace(',', ';')}", "divided by commas", id="semicolons"),
         pytest.param(f"a\ty\n{MANY.replace(',', chr(9))}", "divided by commas", id="tabs"),
-        pytest.param(f"a,\n{MANY}", "column 2 of .* has no name", id="no name"),
+        pytest.param(f"a,\n{MANY}", "column 2 of .* has no name$", id="no name"),
+        pytest.param(
+            f",a\n{MANY}",
+            r"column 1 of .* has no name; .* `to_csv\(\.\.\., index=False\)`",
+            id="index",
+        ),
         pytest.param(f"a,a\n{MANY}", "2 columns of the name 'a'", id="two of a name"),
         pytest.param("a,y\n1,2\n3\n", "line 3 of .* holds 1 cells but the first line 2", id="few"),
         pytest.param("a,y\n1,2\n3,4,5\n", "line 3 .* holds 3 cells", id="too many cells"),

@@ -197,7 +197,8 @@ def test_without_pillow_the_error_says_how_to_get_it(
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(
-        DataError, match=r"needs Pillow; install it with `pip install \"neural-automl\[images\]\"`"
+        DataError,
+        match=r"install it with `pip install \"neural-automl\[images\]\"`, or, in a clone",
     ):
         load_data(tmp_path)
     assert load_data("digits").classes == 10

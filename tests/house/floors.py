@@ -51,7 +51,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "studies",
     ),
     4: ("_search_result", "engine", "neural_dsl", "utils"),
-    5: ("__main__", "_tables", "cli", "report"),
+    5: ("__main__", "_arguments", "_search_data", "_tables", "cli", "report"),
 }
 
 # The sides: samplers and pruners that are useful without the rest. Only floor 3 and above use them.

@@ -2,6 +2,6 @@
 
 from neural_automl.backends.pytorch._build import build
 from neural_automl.backends.pytorch._plan import Plan, Step, make_plan
-from neural_automl.backends.pytorch._source import source
+from neural_automl.backends.pytorch._source import source, user_modules
 
-__all__ = ["Plan", "Step", "build", "make_plan", "source"]
+__all__ = ["Plan", "Step", "build", "make_plan", "source", "user_modules"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import Apply, Call, Index, Infix, Input
 from neural_automl.backends.pytorch._plan import Plan, class_name, make_plan
-from neural_automl.backends.pytorch._user_code import imports_of
+from neural_automl.backends.pytorch._user_code import imports_of, modules_of
 from neural_automl.graph import natural_layout
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ _DEEPER: Final = " " * 12
 def source(architecture: Architecture) -> str:
     """Return a file with the architecture as a class; importing it needs torch alone.
 
-    The modules of a user's own layers are imported from where they are defined. The class's state
-    dict has the keys of the built model's.
+    The modules of a user's own layers are imported from where they are defined, and the file says
+    so. The class's state dict has the keys of the built model's.
 
     Raises:
         ExportError: The module of a user's layer cannot be imported.
@@ -35,12 +35,12 @@ def source(architecture: Architecture) -> str:
     plan = make_plan(architecture.graph)
     name = class_name(architecture.name)
     calls = {step.name: step.form.module for step in plan.steps if step.form.module is not None}
-    own = [call.function for call in calls.values() if callable(call.function)]
+    own = _functions(plan)
     written, own_imports = imports_of(own, name)
     fields = [_line(f"self.{field} = ", _written(call, written)) for field, call in calls.items()]
     body = "\n".join(_forward(plan))
     lines = [
-        *_docstring(architecture, name),
+        *_docstring(architecture, name, modules_of(own)),
         "",
         "from __future__ import annotations",
         "",
@@ -60,6 +60,21 @@ def source(architecture: Architecture) -> str:
     return "\n".join(lines) + "\n"
 
 
+def user_modules(architecture: Architecture) -> list[str]:
+    """Return the names of the modules that the source imports a user's own layers from.
+
+    Raises:
+        ShapeError: A layer cannot take the shape that reaches it.
+    """
+    return modules_of(_functions(make_plan(architecture.graph)))
+
+
+def _functions(plan: Plan) -> list[Callable[..., Any]]:
+    """Return the classes and functions of a user's own that a plan calls."""
+    modules = (step.form.module for step in plan.steps)
+    return [call.function for call in modules if call is not None and callable(call.function)]
+
+
 def _written(form: Call, names: Mapping[Callable[..., Any], str]) -> Call:
     return form if isinstance(form.function, str) else replace(form, function=names[form.function])
 
@@ -76,7 +91,7 @@ def _class_docstring(architecture: Architecture) -> str:
     return line if len(line) <= _LINE else '    """The network that is described above."""'
 
 
-def _docstring(architecture: Architecture, name: str) -> list[str]:
+def _docstring(architecture: Architecture, name: str, modules: list[str]) -> list[str]:
     graph, cost = architecture.graph, architecture.cost
     head = f", logits: apply {graph.head} for probabilities" if graph.head else ""
     shapes = (
@@ -84,11 +99,18 @@ def _docstring(architecture: Architecture, name: str) -> list[str]:
         f"output {_shape_text(graph.nodes[graph.logits].shape)}{head}."
     )
     costs = f"{cost.params:,} parameters, {cost.macs:,} multiply-adds for one sample."
+    table = (
+        "If the data was a table: the order of its columns, their means and their categories are "
+        "not in this file; DataSplits.columns of the data has them."
+    )
+    own = f"Layers are imported from {', '.join(modules)}: keep that beside this file."
     return [
         f'"""{name}, found by neural architecture search.',
         "",
         *wrap(shapes, _LINE),
         *wrap(costs, _LINE),
+        *(wrap(own, _LINE) if modules else ()),
+        *(wrap(table, _LINE) if len(architecture.input_shape) == 1 else ()),
         "",
         "With trained weights:",
         "",

@@ -48,6 +48,11 @@ def imports_of(
     return written, lines
 
 
+def modules_of(functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """Return the modules that define a user's classes and functions, each once, in order."""
+    return list(dict.fromkeys(function.__module__ for function in functions))
+
+
 def _check_importable(function: Callable[..., Any]) -> None:
     module, name = function.__module__, function.__qualname__
     if module == "__main__":

@@ -1,0 +1,102 @@
+"""Arguments that several commands take, and the modules that a user has them load first."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
+
+#: What to say beside an unknown layer, which a command cannot tell from a slip.
+LAYER_NOTE = (
+    "note: a layer or operation of your own must be registered first; name the module that "
+    "registers it with --import MODULE"
+)
+
+
+def import_modules(names: list[str] | None) -> list[str] | None:
+    """Load modules that register layers; the current directory is searched first.
+
+    Raises:
+        BadParameter: There is no such module.
+        NeuralAutoMLError: It cannot be loaded.
+    """
+    here = str(Path.cwd())
+    if names and here not in sys.path:
+        sys.path.insert(0, here)
+    for name in names or ():
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise NeuralAutoMLError(f"the module {name} can't be loaded: {error}") from error
+            advice = "; write its name without '.py'" if name.endswith(".py") else ""
+            raise typer.BadParameter(
+                f"there is no module {excerpt(name)} in the current directory or installed{advice}"
+            ) from error
+        except Exception as error:  # a user's module may raise anything
+            raise NeuralAutoMLError(
+                f"the module {name} can't be loaded: {type(error).__name__}: {error}"
+            ) from error
+    return names
+
+
+def layer_note(errors: Iterable[DSLError]) -> list[str]:
+    """Return the note about layers of one's own where an error is about an unknown layer."""
+    is_unknown = any(error.message.startswith("unknown layer") for error in errors)
+    return [LAYER_NOTE] if is_unknown else []
+
+
+SpaceFile = Annotated[
+    Path, typer.Argument(help="A file of the space language.", metavar="SPACE", show_default=False)
+]
+ImportOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--import",
+        metavar="MODULE",
+        callback=import_modules,
+        help="A module that registers layers of your own, my_layers for my_layers.py in the "
+        "current directory; may be repeated.",
+        show_default=False,
+    ),
+]
+StorageOption = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        help="URL of the study database (sqlite:///study.db, postgresql+psycopg://...), or the "
+        "path of a SQLite file, or of the folder of a study.db.",
+        show_default=False,
+    ),
+]
+StudyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--study",
+        help="Name of the study; not needed where the storage holds one.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        help="Column of a .csv file to predict; by default the one called target, label, class "
+        "or y, else the last.",
+        show_default=False,
+    ),
+]
+MissingOption = Annotated[
+    Literal["error", "mean"],
+    typer.Option(
+        "--missing",
+        help="Whether an empty cell of a .csv file is an error, or counts as its column's mean.",
+    ),
+]
