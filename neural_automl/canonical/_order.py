@@ -139,7 +139,9 @@ class _Groups:
 
     def interchangeable(self, groups: list[int]) -> bool:
         """Tell whether groups read the same and are read alike: any order of them is as good."""
-        return len({(self.inputs[g], tuple(sorted(self.readers[g]))) for g in groups}) == 1
+        return 1 == len(
+            {(self.texts[g], self.inputs[g], tuple(sorted(self.readers[g]))) for g in groups}
+        )
 
     def leaf(self, colours: list[int], marks: tuple[int, ...]) -> _Leaf:
         """Return the order that colours without ties give."""
