@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from neural_automl.canonical import canonical_form
 from neural_automl.graph import layouts
@@ -85,6 +86,14 @@ def arrangement(wanted: Tensor, given: Tensor, axis: int) -> Tensor:
     return torch.tensor(places)
 
 
+def padded(module: Any, x: Tensor) -> Tensor:
+    """Return what a module works on: a convolution may pad itself, or be given what is padded."""
+    if not isinstance(module, nn.Conv1d | nn.Conv2d):
+        return x
+    amounts = [amount for size in reversed(module.padding) for amount in (size, size)]
+    return functional.pad(x, [int(amount) for amount in amounts])
+
+
 def copy_weights(source: nn.Module, target: nn.Module, places: Tensor) -> None:
     """Copy the state of a module whose input has its channels in another order."""
     moved = not torch.equal(places, torch.arange(len(places)))
@@ -115,12 +124,12 @@ def transfer(
     for here, there in zip(*orders, strict=True):
         partner, module = source.get_submodule(names[here]), target.get_submodule(others[there])
 
-        def record(_: Any, args: Any, name: str = names[here]) -> None:
-            came_in[name] = args[0]
+        def record(module: Any, args: Any, name: str = names[here]) -> None:
+            came_in[name] = padded(module, args[0])
 
         def take(module: Any, args: Any, partner: Any = partner, name: str = names[here]) -> None:
             last = isinstance(module, nn.Linear | nn.LayerNorm | nn.RNNBase | nn.MultiheadAttention)
-            places = arrangement(args[0], came_in[name], -1 if last else 1)
+            places = arrangement(padded(module, args[0]), came_in[name], -1 if last else 1)
             copy_weights(partner, module, places)
 
         handles += [partner.register_forward_pre_hook(record)]
@@ -133,7 +142,10 @@ def transfer(
 
 
 def difference(
-    first: Architecture, second: Architecture, seed: int = 0, modes: Mapping[str, bool] | None = None
+    first: Architecture,
+    second: Architecture,
+    seed: int = 0,
+    modes: Mapping[str, bool] | None = None,
 ) -> float:
     """Return the largest relative difference of two networks after the transfer of weights.
 
@@ -143,7 +155,9 @@ def difference(
     source, target = random_model(first, seed), random_model(second, seed + 1)
     transfer(first, second, source, target, random_inputs(first, seed))
     worst = 0.0
-    for step, train in enumerate((modes or {"eval": False, "train": True, "after": False}).values()):
+    for step, train in enumerate(
+        (modes or {"eval": False, "train": True, "after": False}).values()
+    ):
         inputs = random_inputs(first, seed + 2 + step)
         with torch.no_grad():
             a = HEADS[first.graph.head](source.train(train)(inputs))
