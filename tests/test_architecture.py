@@ -393,7 +393,9 @@ def test_the_key_is_of_the_network_alone() -> None:
 
 @settings(max_examples=100)
 @given(one=architectures(), other=architectures())
-def test_keys_are_equal_where_graphs_are_and_differ_where_shapes_do(one: Architecture, other: Architecture) -> None:
+def test_keys_are_equal_where_graphs_are_and_differ_where_shapes_do(
+    one: Architecture, other: Architecture
+) -> None:
     space = ArchitectureSpace((1,))
     assume("shape" not in space.violations(one) and "shape" not in space.violations(other))
 

@@ -139,9 +139,8 @@ class _Groups:
 
     def interchangeable(self, groups: list[int]) -> bool:
         """Tell whether groups read the same and are read alike: any order of them is as good."""
-        return 1 == len(
-            {(self.texts[g], self.inputs[g], tuple(sorted(self.readers[g]))) for g in groups}
-        )
+        alike = {(self.texts[g], self.inputs[g], tuple(sorted(self.readers[g]))) for g in groups}
+        return len(alike) == 1
 
     def leaf(self, colours: list[int], marks: tuple[int, ...]) -> _Leaf:
         """Return the order that colours without ties give."""

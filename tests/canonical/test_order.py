@@ -122,7 +122,7 @@ def test_texts_are_equal_where_brute_force_finds_an_isomorphism(nodes: int) -> N
 
 
 def ring_graph(pairs: list[tuple[int, int]]) -> Graph:
-    """Return a graph: convolutions of one input, summed in pairs, each sum convolved, all summed."""
+    """Return convolutions of one input, summed in pairs, each sum convolved, all summed."""
     builder = GraphBuilder((4, 4, 2))
     conv: dict[str, Any] = {
         "filters": 2,

@@ -279,6 +279,7 @@ def test_the_same(one: tuple[LayerConfig, ...], other: tuple[LayerConfig, ...]) 
     assert difference(network(*one), network(*other)) < 1e-5
 
 
+SHAPED = chain(conv(4), SIGMOID)
 POOLED = layer("AveragePooling2D", **POOL)
 
 DIFFERENT: dict[str, tuple[tuple[LayerConfig, ...], tuple[LayerConfig, ...]]] = {
@@ -292,21 +293,18 @@ DIFFERENT: dict[str, tuple[tuple[LayerConfig, ...], tuple[LayerConfig, ...]]] = 
         (add(layer("Dropout", rate=0.5), chain(layer("Dropout", rate=0.5), TANH)),),
     ),
     "join kept at the output": ((join(W, ONE),), (join(ONE, W),)),
+    # Two channels, four, two: in groups of four, it matters which come together.
     "join kept before a group norm": (
-        (join(W, ONE), layer("GroupNormalization", groups=2), W),
-        (join(ONE, W), layer("GroupNormalization", groups=2), W),
+        (join(conv(2), SHAPED, conv(2, 1)), layer("GroupNormalization", groups=2), W),
+        (join(conv(2), conv(2, 1), SHAPED), layer("GroupNormalization", groups=2), W),
     ),
     "join kept before a grouped convolution": (
-        (join(W, ONE), conv(8, groups=2), W),
-        (join(ONE, W), conv(8, groups=2), W),
+        (join(conv(2), SHAPED, conv(2, 1)), conv(8, groups=2), W),
+        (join(conv(2), conv(2, 1), SHAPED), conv(8, groups=2), W),
     ),
-    "join kept before a sum": (
-        (add(join(W, ONE), conv(8)), W),
-        (add(join(ONE, W), conv(8, 3)), join(chain()), W),
-    ),
-    "join kept before a second reader": (
-        (join(W, chain()), join(NORM, layer("SqueezeExcitation", ratio=2)), W),
-        (join(chain(), W), join(NORM, layer("SqueezeExcitation", ratio=2)), W),
+    "channels first and last": (
+        (layer("Flatten"),),
+        (layer("Reshape", shape=(144,)),),
     ),
     "pooled sum, and sum of pools": (
         (add(W, ONE), POOLED),
@@ -319,6 +317,34 @@ DIFFERENT: dict[str, tuple[tuple[LayerConfig, ...], tuple[LayerConfig, ...]]] = 
     "rates": ((layer("Dropout", rate=0.1),), (layer("Dropout", rate=0.2),)),
     "bias": ((W,), (conv(use_bias=False),)),
 }
+
+
+READERS = {
+    "LSTM": layer("LSTM", units=3, return_sequences=True),
+    "GRU": layer("GRU", units=3),
+    "attention": layer("MultiHeadAttention", num_heads=2),
+    "Conv1D": layer("Conv1D", filters=3, kernel_size=2),
+    "dense": layer("Dense", units=3),
+    "norm, pool, dense": chain(
+        layer("LayerNormalization"), layer("GlobalAveragePooling1D"), layer("Dense", units=3)
+    ),
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_readers_of_a_join_take_up_its_order(reader: LayerConfig) -> None:
+    parts = (
+        layer("Dense", units=2),
+        chain(layer("Dense", units=4), TANH),
+        layer("LayerNormalization"),
+    )
+    last = layer("Flatten"), layer("Dense", units=3)
+
+    one = network(join(*parts), reader, *last, shape=(5, 2))
+    other = network(join(*reversed(parts)), reader, *last, shape=(5, 2))
+
+    assert one.key == other.key
+    assert difference(one, other) < 1e-5
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT.values(), ids=DIFFERENT)

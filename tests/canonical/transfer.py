@@ -17,11 +17,15 @@ from neural_automl.graph import layouts
 from neural_automl.primitives import PRIMITIVES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from neural_automl.architecture import Architecture
 
-HEADS = {None: lambda x: x, "softmax": lambda x: x.softmax(1), "sigmoid": torch.sigmoid}
+HEADS: dict[str | None, Callable[[Tensor], Tensor]] = {
+    None: lambda x: x,
+    "softmax": lambda x: x.softmax(1),
+    "sigmoid": torch.sigmoid,
+}
 #: Weights that take up another order of the channels that come in, in their last axis or second.
 COLUMNS = ("weight_ih_l0", "in_proj_weight")
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm)
@@ -90,8 +94,8 @@ def padded(module: Any, x: Tensor) -> Tensor:
     """Return what a module works on: a convolution may pad itself, or be given what is padded."""
     if not isinstance(module, nn.Conv1d | nn.Conv2d):
         return x
-    amounts = [amount for size in reversed(module.padding) for amount in (size, size)]
-    return functional.pad(x, [int(amount) for amount in amounts])
+    sizes: Any = module.padding
+    return functional.pad(x, [amount for size in reversed(sizes) for amount in (size, size)])
 
 
 def copy_weights(source: nn.Module, target: nn.Module, places: Tensor) -> None:
