@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neural_automl.canonical._order import Piece, ordered
-from neural_automl.canonical._simplify import COMMUTATIVE, SimpleGraph, simplify
+from neural_automl.canonical._simplify import COMMUTATIVE, PURE, SimpleGraph, simplify
 
 if TYPE_CHECKING:
     from neural_automl.graph import Graph
@@ -24,12 +24,15 @@ class CanonicalForm:
     Args:
         key: Equal for graphs that compute the same function up to a permutation of weights, as far
             as the rules of simplification tell.
-        order: Nodes of the graph as written, in canonical order: between two graphs with one key,
+        order: Nodes of the graph as written that have weights, statistics or chance of their own
+            and that the output depends on, in canonical order: between two graphs with one key,
             nodes at the same place have the same weights.
+        params: Trainable parameters of these nodes.
     """
 
     key: str
     order: tuple[int, ...]
+    params: int
 
 
 def canonical_form(graph: Graph) -> CanonicalForm:
@@ -40,9 +43,11 @@ def canonical_form(graph: Graph) -> CanonicalForm:
     for nodes, piece in _pieces(simple):
         text, places = ordered(piece)
         texts.append(text)
-        order += [simple.nodes[nodes[place]].source for place in places]
+        own = [simple.nodes[nodes[place]] for place in places]
+        order += [node.source for node in own if node.label[0] not in PURE]
     key = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:32]
-    return CanonicalForm(key, tuple(order))
+    params = sum([graph.nodes[index].facts.params for index in order])
+    return CanonicalForm(key, tuple(order), params)
 
 
 def _pieces(simple: SimpleGraph) -> list[tuple[list[int], Piece]]:

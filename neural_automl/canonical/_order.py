@@ -139,7 +139,8 @@ class _Groups:
 
     def interchangeable(self, groups: list[int]) -> bool:
         """Tell whether groups read the same and are read alike: any order of them is as good."""
-        return len({(self.inputs[g], tuple(sorted(self.readers[g]))) for g in groups}) == 1
+        alike = {(self.texts[g], self.inputs[g], tuple(sorted(self.readers[g]))) for g in groups}
+        return len(alike) == 1
 
     def leaf(self, colours: list[int], marks: tuple[int, ...]) -> _Leaf:
         """Return the order that colours without ties give."""
@@ -155,35 +156,66 @@ class _Groups:
             rows.append((self.texts[group], tuple(inputs)))
         return _Leaf(tuple(rows), tuple(place[mark] for mark in marks), tuple(order))
 
-    def first_leaf(self, colours: list[int], marks: tuple[int, ...]) -> _Leaf:
-        """Return the leaf that is reached when the first of the tied is always taken."""
-        while tied := self.tied(colours):
-            colours = self.refined(_marked(colours, tied[0]))
-            marks = (*marks, tied[0])
-        return self.leaf(colours, marks)
+
+def _marked(colours: list[int], groups: list[int]) -> list[int]:
+    """Return colours with groups set apart, each from all others."""
+    result = colours.copy()
+    for number, group in enumerate(groups):
+        result[group] = _mix(result[group], -1 - number)
+    return result
+
+
+class _Search:
+    """Tries the orders that colours leave open."""
+
+    def __init__(self, groups: _Groups) -> None:
+        self._groups = groups
+        self._automorphisms: list[dict[int, int]] = []
+
+    def _below(self, colours: list[int], tied: list[int]) -> list[int]:
+        return self._groups.refined(_marked(colours, tied))
 
     def best_leaf(self, colours: list[int], marks: tuple[int, ...]) -> _Leaf:
         """Return the smallest leaf below these colours."""
-        tied = self.tied(colours)
+        tied = self._groups.tied(colours)
         if not tied:
-            return self.leaf(colours, marks)
-        best = self.best_leaf(self.refined(_marked(colours, tied[0])), (*marks, tied[0]))
-        if self.interchangeable(tied):
-            return best
+            return self._groups.leaf(colours, marks)
+        if self._groups.interchangeable(tied):
+            return self.best_leaf(self._below(colours, tied), (*marks, *tied))
+        best = self.best_leaf(self._below(colours, tied[:1]), (*marks, tied[0]))
+        tried = {tied[0]}
         for group in tied[1:]:
-            below = self.refined(_marked(colours, group))
-            leaf = self.first_leaf(below, (*marks, group))
-            # An equal leaf is an automorphism that takes the best one's first to this one: the
-            # rest of what lies below is a copy.
-            if leaf[:2] != best[:2]:
+            if group in self._images(tried, marks):
+                continue  # what lies below is a copy of what was tried
+            tried.add(group)
+            below = self._below(colours, [group])
+            leaf = self._first_leaf(below, (*marks, group))
+            if leaf[:2] == best[:2]:
+                # An automorphism takes the best one's first to this one: again a copy.
+                self._automorphisms.append(dict(zip(best.order, leaf.order, strict=True)))
+            else:
                 best = min(best, self.best_leaf(below, (*marks, group)), key=lambda x: x[:2])
         return best
 
+    def _first_leaf(self, colours: list[int], marks: tuple[int, ...]) -> _Leaf:
+        """Return the leaf that is reached when the first of the tied is always taken."""
+        while tied := self._groups.tied(colours):
+            if not self._groups.interchangeable(tied):
+                tied = tied[:1]
+            colours, marks = self._below(colours, tied), (*marks, *tied)
+        return self._groups.leaf(colours, marks)
 
-def _marked(colours: list[int], group: int) -> list[int]:
-    result = colours.copy()
-    result[group] = _mix(result[group], -1)
-    return result
+    def _images(self, groups: set[int], marks: tuple[int, ...]) -> set[int]:
+        """Return where automorphisms that leave the marks in place take some groups."""
+        moves = [a for a in self._automorphisms if all(a[mark] == mark for mark in marks)]
+        found, new = set(groups), list(groups)
+        while new:
+            group = new.pop()
+            for move in moves:
+                if move[group] not in found:
+                    found.add(move[group])
+                    new.append(move[group])
+        return found
 
 
 @lru_cache(maxsize=1 << 14)
@@ -194,6 +226,6 @@ def ordered(piece: Piece) -> OrderedPiece:
         return OrderedPiece(f"{_label_text(label)}{inputs}", (1,))
     groups = _Groups(piece)
     colours = groups.refined([_colour_of(text) for text in groups.texts])
-    leaf = groups.best_leaf(colours, ())
+    leaf = _Search(groups).best_leaf(colours, ())
     order = [member for group in leaf.order for member in groups.members[group]]
     return OrderedPiece(";".join(f"{text}{inputs}" for text, inputs in leaf.rows), tuple(order))

@@ -57,7 +57,7 @@ class SimpleGraph:
 #: A concatenation whose order every reader can take up in its own weights.
 UNORDERED: Final = "UnorderedConcatenate"
 #: No weights, no statistics, no chance: done twice to one input, it gives one result.
-_PURE: Final = frozenset(
+PURE: Final = frozenset(
     {
         "Activation", "Add", "AveragePool", "Concatenate", "Crop", "Flatten", "GlobalAveragePool",
         "GlobalMaxPool", "Input", "MaxPool", "Multiply", "Pad", "Reshape", "Zeros", UNORDERED,
@@ -116,7 +116,7 @@ class _Simplifier:
     def put(self, label: Label, inputs: tuple[int, ...], shape: Shape) -> int:
         """Add a node, or find the one that computes the same."""
         op = label[0]
-        pure = op in _PURE
+        pure = op in PURE
         if pure:
             known = self._known.get((label, inputs))
             if known is not None:
