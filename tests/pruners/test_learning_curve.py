@@ -25,7 +25,7 @@ def flip(value: float, direction: str) -> float:
 
 def study_with(direction: str = "minimize", others: int = 6) -> optuna.Study:
     """Return a study of finished trials, each a little worse than the one before."""
-    study = optuna.create_study(directions=[direction])
+    study = optuna.create_study(direction=optuna.study.StudyDirection[direction.upper()])
     for shift in range(others):
         curve = [flip(value + shift / 100, direction) for value in GOOD]
         study.add_trial(
