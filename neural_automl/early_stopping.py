@@ -11,6 +11,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 
 from neural_automl._options import check_options, lookup
+from neural_automl.pruners.learning_curve import LearningCurvePruner
 
 #: Share of the epochs at which the first rung stands: a ninth, two reductions by three below all.
 _FIRST_RUNG: Final = 9
@@ -51,6 +52,12 @@ def _threshold(max_epochs: int | None, options: dict[str, Any]) -> BasePruner:
     return optuna.pruners.ThresholdPruner(**options)
 
 
+def _learning_curve(max_epochs: int | None, options: dict[str, Any]) -> BasePruner:
+    if "max_step" not in options:
+        options["max_step"] = _need_epochs("learning_curve", max_epochs, "max_step")
+    return LearningCurvePruner(**options)
+
+
 def _patient(max_epochs: int | None, options: dict[str, Any]) -> BasePruner:
     if "patience" not in options:
         raise TypeError("patient needs `patience`, the epochs without improvement that it allows")
@@ -73,6 +80,7 @@ _PRUNERS: Final[Mapping[str, tuple[_Factory, type[BasePruner]]]] = {
     "hyperband": (_hyperband, optuna.pruners.HyperbandPruner),
     "asha": (_asha, SuccessiveHalvingPruner),
     "threshold": (_threshold, optuna.pruners.ThresholdPruner),
+    "learning_curve": (_learning_curve, LearningCurvePruner),
     "patient": (_patient, optuna.pruners.PatientPruner),
 }
 
@@ -87,6 +95,7 @@ def create_pruner(
     Args:
         name: ``none``, ``median``, ``hyperband``, ``asha`` (Optuna's SuccessiveHalvingPruner:
             trials are stopped at rungs, none is paused), ``threshold`` (``lower``, ``upper``),
+            ``learning_curve`` (a power law and a guard by rank),
             ``patient`` (``patience``, and ``wrapped_pruner`` by name or instance).
         max_epochs: Longest training. Resources that are not given follow from it: the first rung
             of asha and hyperband is a ninth of it, median waits for a fifth of it.

@@ -9,6 +9,7 @@ import pytest
 
 from neural_automl.architecture_space import ArchitectureSpace, Layer, LogRange
 from neural_automl.early_stopping import PRUNER_NAMES, create_pruner, may_stop_at
+from neural_automl.pruners.learning_curve import LearningCurvePruner
 from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler
 from tests.search.fakes import small_space
 
@@ -30,6 +31,7 @@ PRUNERS: dict[str, type[BasePruner]] = {
     "hyperband": optuna.pruners.HyperbandPruner,
     "asha": optuna.pruners.SuccessiveHalvingPruner,
     "threshold": optuna.pruners.ThresholdPruner,
+    "learning_curve": LearningCurvePruner,
     "patient": optuna.pruners.PatientPruner,
 }
 PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
@@ -126,6 +128,8 @@ def test_a_pruner_is_returned_as_it_is() -> None:
         ("assha", {}, ValueError, "did you mean asha"),
         ("asha", {}, ValueError, "asha needs `max_epochs`, or `min_resource`"),
         ("hyperband", {}, ValueError, "hyperband needs `max_epochs`, or `max_resource`"),
+        ("learning_curve", {}, ValueError, "needs `max_epochs`, or `max_step`"),
+        ("learning_curve", {"max_epochs": 9, "confidense": 0.9}, TypeError, "mean confidence"),
         ("asha", {"max_epochs": 0}, ValueError, "`max_epochs` must be at least 1 but got 0"),
         ("asha", {"max_epochs": 9, "reduction": 3}, TypeError, "asha has no option 'reduction'"),
         ("patient", {}, TypeError, "patient needs `patience`"),
