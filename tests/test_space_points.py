@@ -11,7 +11,14 @@ from hypothesis import assume, given, settings
 from optuna.trial import FixedTrial, TrialState
 
 from neural_automl.architecture import Architecture
-from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.architecture_space import (
+    ArchitectureSpace,
+    Cell,
+    Choice,
+    Layer,
+    Maybe,
+    Residual,
+)
 from tests.enumeration import Point, TooManyError, enumerate_points
 from tests.strategies import architectures, spaces
 
@@ -34,6 +41,21 @@ def test_size_is_the_number_of_points(space: ArchitectureSpace) -> None:
         pytest.fail(f"there are more points than {size}")
 
     assert len({json.dumps(point.architecture.choices) for point in points}) == size
+
+
+@pytest.mark.parametrize("tied_first", [True, False])
+def test_ties_that_stand_together_once_and_apart_once(tied_first: bool) -> None:
+    def cell() -> Cell:
+        return Cell(2, ["none", "skip_connect"], name="c")
+
+    option = Maybe("ReLU", name="m")
+    residual = Residual([option, cell()] if tied_first else [cell(), option])
+    space = ArchitectureSpace(
+        (5, 4, 2), [Maybe([Layer("Dropout", Choice(0.1, 0.5)), cell()], name="m"), residual]
+    )
+
+    assert len(list(enumerate_points(space))) == 2 * (1 + 2)
+    assert space.get_search_space_size() == 2 * (1 + 2)
 
 
 @given(space=spaces())

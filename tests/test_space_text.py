@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from optuna.trial import FixedTrial
 
 from neural_automl.architecture_space import ArchitectureSpace, Call, Cell, Maybe
 from neural_automl.dsl import parse
@@ -130,6 +131,16 @@ def test_a_limit_that_nothing_meets_is_said_at_the_constraints() -> None:
 def test_what_has_no_effect_is_warned_about() -> None:
     with pytest.warns(UserWarning, match="placement is the executor's"):
         ArchitectureSpace.from_dsl('network N { input: (4,) layers: Dense(3) @ "cpu" }')
+
+
+@pytest.mark.parametrize("layers", [[], [Maybe("ReLU")]], ids=["no layer", "none chosen"])
+def test_a_network_of_no_layer_reads_back(layers: list[Any]) -> None:
+    space = ArchitectureSpace((4,), layers)
+    architecture = space.suggest(FixedTrial({"layers[0].maybe": False}))
+
+    assert ArchitectureSpace.from_dsl(space.to_dsl()) == space
+    assert "  layers:\n    {}\n" in architecture.to_dsl()
+    assert ArchitectureSpace.from_dsl(architecture.to_dsl()).sample_architecture() == architecture
 
 
 def test_the_outline_is_in_words_of_the_language() -> None:

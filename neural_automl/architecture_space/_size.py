@@ -8,6 +8,7 @@ been seen.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from functools import reduce
 from math import inf
@@ -120,21 +121,25 @@ class _Counting:
         seen: Counter[str] = Counter()
         factors: dict[int, Rows] = {}
         homes: dict[str, int] = {}
+        numbers = itertools.count()
         constant: Count = 1
         for table in tables:
             seen.update(table.seen)
+            touched: list[int] = []
             for rows in table.factors:
                 for home in {homes[name] for name in _names(rows) if name in homes}:
                     rows = _product(factors.pop(home), rows)
-                rows = self._sum_out(rows, seen)
-                names = _names(rows)
-                if names:
-                    home = max(factors, default=0) + 1
-                    factors[home] = rows
-                    homes.update(dict.fromkeys(names, home))
-                else:
-                    constant = _times(constant, rows[_NOTHING])
-                homes = {name: home for name, home in homes.items() if home in factors}
+                touched.append(next(numbers))
+                factors[touched[-1]] = rows
+                homes.update(dict.fromkeys(_names(rows), touched[-1]))
+            # Not before all factors of the table are there: several of them may share a tie with
+            # one that came earlier.
+            for home in touched:
+                if home in factors:
+                    factors[home] = rows = self._sum_out(factors[home], seen)
+                    if not _names(rows):
+                        constant = _times(constant, factors.pop(home)[_NOTHING])
+            homes = {name: home for name, home in homes.items() if home in factors}
         scalar = () if constant == 1 else ({_NOTHING: constant},)
         return _Table((*scalar, *factors.values()), seen)
 

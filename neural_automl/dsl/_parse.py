@@ -78,7 +78,9 @@ class _Reader:
         layers = expander.layers(entries, Place(scope))
         for name in unused:
             expander.unused(macros[name])
-        if not layers.elements and not self._problems:
+        # Written {}, or a repetition that comes to nothing, is the identity; nothing is a slip.
+        written = any(isinstance(entry, _tree.Item) for entry in entries)
+        if not written and not self._problems:
             self._problems.add("layers holds no layer", program.sections["layers"].at)
         sections = Sections(checker, self._problems, scope)
         values = _read_sections(program, sections)

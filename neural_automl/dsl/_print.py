@@ -30,7 +30,7 @@ def print_network(model: Mapping[str, Any]) -> str:
     if not is_name(name):
         raise ValueError(f"a network's name must be a word but is {excerpt(name)}")
     values = ValuePrinter()
-    layers = _LayerPrinter(values).sequence(model["layers"])
+    layers = _LayerPrinter(values).sequence(model["layers"]) or ["{}"]
     sections = _sections(model, values)  # before the lets are taken: sections may use them too
     lines = [f"network {name} {{", f"  input: {values.value(model['input']['shape'])}"]
     lines += [f"  let {let} = {text}" for let, text in values.lets.items()]

@@ -512,7 +512,7 @@ MISSING: list[Row] = [
     ("network ¦X { input: (8,) }", ["network 'X' has no 'layers'"]),
     ("network ¦X { layers: ReLU }", ["network 'X' has no 'input'"]),
     ("network X { input: (8,) ¦layers: }", ["layers holds no layer"]),
-    ("network X { input: (8,) ¦layers: {} }", ["layers holds no layer"]),
+    ("network X { input: (8,) ¦layers: let w = 3 }", ["layers holds no layer"]),
 ]
 
 
