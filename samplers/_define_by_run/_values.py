@@ -38,7 +38,7 @@ def n_values(distribution: BaseDistribution) -> float:
 
 
 def draw_value(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
-    """Draw one value, uniform over categories, steps or the range, where it is log on that scale."""
+    """Draw one value, uniform over categories, steps or the range (its logarithm if it is log)."""
     if isinstance(distribution, CategoricalDistribution):
         return distribution.choices[int(rng.integers(len(distribution.choices)))]
     if isinstance(distribution, NumericDistribution):

@@ -223,7 +223,7 @@ def test_replay_drops_foreign_names() -> None:
 def test_equality_is_of_values() -> None:
     rng = np.random.default_rng(0)
     one = draw(cells, rng)
-    turned = Configuration(dict(reversed(one.values.items())), one.distributions, "other result")
+    turned = Configuration(dict(reversed(list(one.values.items()))), one.distributions, "other result")
 
     assert turned == one
     assert hash(turned) == hash(one)
@@ -276,12 +276,8 @@ def test_proposals_end() -> None:
 
     assert propose_new([start], seen={start.key}) is None
     assert propose_new([start, start], feasible=lambda _: False) is None
-    assert (
-        propose_new(
-            (draw(cells, rng) for _ in iter(int, 1)), feasible=lambda _: False, max_attempts=5
-        )
-        is None
-    )
+    endless = (draw(cells, rng) for _ in iter(int, 1))
+    assert propose_new(endless, feasible=lambda _: False, max_attempts=5) is None
 
 
 def test_constraint_that_suggest_breaks_is_infeasible() -> None:
