@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from neural_automl.canonical import canonical_form
 from neural_automl.cost import Cost, measure
 from neural_automl.exceptions import SpaceError, UnknownLayerError, excerpt
 from neural_automl.graph import Graph, GraphBuilder
@@ -172,8 +173,8 @@ class Architecture:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the lowered graph: equal for architectures that lower to the same nodes."""
-        return self.graph.digest()
+        """Hash of the simplified graph: equal for architectures that compute the same function."""
+        return canonical_form(self.graph).key
 
     @cached_property
     def digest(self) -> str:

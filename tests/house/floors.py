@@ -20,6 +20,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_torch_forms",
         "_version",
         "architecture",
+        "canonical",
         "cost",
         "exceptions",
         "graph",
