@@ -1,0 +1,79 @@
+"""Every configuration of a define-by-run function, depth first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import CategoricalDistribution
+
+from neural_automl.samplers._define_by_run._configuration import Configuration
+from neural_automl.samplers._define_by_run._recording import RecordingTrial, Suggest
+from neural_automl.samplers._define_by_run._values import NumericDistribution, n_values
+
+if TYPE_CHECKING:
+    import numpy as np
+    from optuna.distributions import BaseDistribution
+
+
+class ContinuousRangeError(ValueError):
+    """A range has no end of values; the message says which and how to give it steps."""
+
+
+def enumerate_configurations(
+    suggest: Suggest,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    rng: np.random.Generator | None = None,
+) -> Iterator[Configuration]:
+    """Yield every configuration once: the last parameter that is suggested changes fastest.
+
+    Args:
+        suggest: The define-by-run function; it is run once for each configuration.
+        fixed: Values that hold as they are.
+        rng: Orders the values of each parameter; None keeps the order of the distribution.
+
+    Raises:
+        ContinuousRangeError: A parameter has no end of values.
+    """
+    # The values still to come at each level of the tree, deepest last; the first is the current.
+    path: list[list[Any]] = []
+    while True:
+        level = 0
+
+        def choose(name: str, distribution: BaseDistribution) -> Any:
+            nonlocal level
+            if level == len(path):
+                path.append(_values(name, distribution, rng))
+            level += 1
+            return path[level - 1][0]
+
+        trial = RecordingTrial(choose, fixed=fixed)
+        result = suggest(trial)
+        yield Configuration(trial._params, trial._distributions, result, trial._constraints)
+        while path and len(path[-1]) == 1:
+            path.pop()
+        if not path:
+            return
+        path[-1] = path[-1][1:]
+
+
+def _values(
+    name: str, distribution: BaseDistribution, rng: np.random.Generator | None
+) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        values = list(distribution.choices)
+    elif not isinstance(distribution, NumericDistribution) or distribution.step is None:
+        raise ContinuousRangeError(
+            f"`{name}` must have an end of values but got {distribution}; give it a `step`, or "
+            "suggest a category."
+        )
+    else:
+        low, step = distribution.low, distribution.step
+        values = [
+            distribution.to_external_repr(distribution.to_internal_repr(low + k * step))
+            for k in range(int(n_values(distribution)))
+        ]
+    if rng is None:
+        return values
+    return [values[int(k)] for k in rng.permutation(len(values))]
