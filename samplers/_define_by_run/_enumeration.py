@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from optuna.distributions import CategoricalDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from neural_automl.samplers._define_by_run._configuration import Configuration
 from neural_automl.samplers._define_by_run._recording import RecordingTrial, Suggest
-from neural_automl.samplers._define_by_run._values import NumericDistribution, n_values
+from neural_automl.samplers._define_by_run._values import n_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,22 +59,27 @@ def enumerate_configurations(
         path[-1] = path[-1][1:]
 
 
+def all_values(distribution: BaseDistribution) -> list[Any]:
+    """Every value of a distribution that is not continuous, in its order."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return list(range(distribution.low, distribution.high + 1, distribution.step))
+    if isinstance(distribution, FloatDistribution) and distribution.step is not None:
+        low, step = distribution.low, distribution.step
+        return [low + k * step for k in range(int(n_values(distribution)))]
+    raise TypeError(f"`distribution` must have an end of values but got {distribution!r}.")
+
+
 def _values(
     name: str, distribution: BaseDistribution, rng: np.random.Generator | None
 ) -> list[Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        values = list(distribution.choices)
-    elif not isinstance(distribution, NumericDistribution) or distribution.step is None:
+    if math.isinf(n_values(distribution)):
         raise ContinuousRangeError(
             f"`{name}` must have an end of values but got {distribution}; give it a `step`, or "
             "suggest a category."
         )
-    else:
-        low, step = distribution.low, distribution.step
-        values = [
-            distribution.to_external_repr(distribution.to_internal_repr(low + k * step))
-            for k in range(int(n_values(distribution)))
-        ]
+    values = all_values(distribution)
     if rng is None:
         return values
     return [values[int(k)] for k in rng.permutation(len(values))]

@@ -25,8 +25,8 @@ class Verdict:
 
     Args:
         excess: Above 0 if it is infeasible, and then by how much.
-        identity: What it is the same as; its own values where no `identity` was given. None if it is
-            infeasible: what may not be tried needs no identity, and may have none.
+        identity: What it is the same as; its own values where no `identity` was given. None if it
+            is infeasible: what may not be tried needs no identity, and may have none.
     """
 
     excess: float

@@ -9,13 +9,14 @@ import numpy as np
 
 from neural_automl.samplers._define_by_run import (
     Configuration,
+    NumericDistribution,
     Suggest,
     complete,
     draw,
     from_unit,
     n_values,
 )
-from neural_automl.samplers._define_by_run._values import NumericDistribution
+from neural_automl.samplers._define_by_run._enumeration import all_values
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _RUNS: Final = 5_000
 _DRAWS: Final = 10
 # Of a longer range these shares of it are tried.
+_COUNTS: Final = 20
 _SHARES: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -31,9 +33,9 @@ def flat_space(suggest: Suggest) -> dict[str, BaseDistribution]:
     """Find every parameter by running the function.
 
     Each value of each parameter is tried once beside the values of the run in which the parameter
-    was first seen, so that whatever one decision makes active is found. A parameter whose distribution
-    depends on others is left out, as it has no place in a space that is always the same. Equal
-    functions give equal spaces, in every worker.
+    was first seen, so that whatever one decision makes active is found. A parameter whose
+    distribution depends on others is left out, as it has no place in a space that is always the
+    same. Equal functions give equal spaces, in every worker.
     """
     rng = np.random.default_rng(0)
     found: dict[str, BaseDistribution] = {}
@@ -65,14 +67,7 @@ def flat_space(suggest: Suggest) -> dict[str, BaseDistribution]:
 
 
 def _probes(distribution: BaseDistribution) -> list[Any]:
-    if not isinstance(distribution, NumericDistribution):
-        return list(distribution.choices)  # type: ignore[attr-defined]
     # Whole numbers up to some length are counts, on which structure depends.
-    if n_values(distribution) <= 4 * len(_SHARES):
-        step = distribution.step or 0
-        count = int(n_values(distribution))
-        return [
-            distribution.to_external_repr(distribution.to_internal_repr(distribution.low + k * step))
-            for k in range(count)
-        ]
+    if not isinstance(distribution, NumericDistribution) or n_values(distribution) <= _COUNTS:
+        return all_values(distribution)
     return list(dict.fromkeys(from_unit(distribution, share) for share in _SHARES))

@@ -50,8 +50,7 @@ class Guide:
             return np.zeros(len(configurations))
         return np.array(
             [
-                self._mean
-                + sum(weights[i] * x for i, x in self._features(c, grow=False).items())
+                self._mean + sum(weights[i] * x for i, x in self._features(c, grow=False).items())
                 for c in configurations
             ]
         )

@@ -100,7 +100,9 @@ class Repair:
             for _ in range(_RESTARTS):
                 if found is not None or not changeable(start, self._fixed):
                     break
-                found = self._rings(*self._restart(), )
+                found = self._rings(
+                    *self._restart(),
+                )
             return found if found is not None else self._all()
         except OutOfAttempts:
             return None

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from optuna.samplers import BaseSampler
 
 from neural_automl.samplers._define_by_run import (
@@ -31,6 +30,7 @@ from neural_automl.samplers.feasible._reseed import reseed
 from neural_automl.samplers.feasible._view import StudyView
 
 if TYPE_CHECKING:
+    import numpy as np
     from optuna.distributions import BaseDistribution
     from optuna.storages import BaseStorage
     from optuna.study import Study
@@ -59,23 +59,25 @@ class _Memory:
 class FeasibleSampler(ConfigurationSampler):
     """Wraps a sampler: its proposals are whole, feasible, and unlike those of any other trial.
 
-    The base sampler is asked once for each trial. What it proposes is taken if it is feasible and no
-    other trial, finished or running, holds it or one that is the same in effect; else the nearest
-    configuration that is. The base sees every parameter in every trial, so that samplers that work
+    The base sampler is asked once for each trial. What it proposes is taken if it is feasible and
+    no other trial, finished or running, holds it or one that is the same in effect; else the
+    nearest configuration that is. The base sees every parameter in every trial, so that samplers that work
     on the parameters that all trials share learn on conditional spaces too, and sees pruned and
     infeasible trials as completed ones with their last value or the worst one. The study itself
     holds what was proposed and no more.
 
     When nothing is left, the study stops with its attribute `stop_reason` set to `space exhausted`,
-    and the trial that found out is PRUNED with the attribute `infeasible`. Where the fixed parameters
-    of `study.enqueue_trial` leave no choice, they are taken as they are.
+    and the trial that found out is PRUNED with the attribute `infeasible`. Where the fixed
+    parameters of `study.enqueue_trial` leave nothing that is feasible and new, what the base gives
+    beside them is taken as it is.
 
     Args:
-        base: Any sampler. It is copied; constraints are kept from it, as it never meets a broken one.
+        base: Any sampler. It is copied for each study. Broken constraints are shown to it as the
+            worst values, and not as constraints.
         suggest: The define-by-run function; for equal values it must suggest equal names.
-        feasible: Of the result of `suggest`: whether it may be tried, as a bool; or, as a number, by
-            how much it may not (0 and below: it may). A number guides the way to what is feasible.
-            A constraint that `suggest` sets on its trial counts too.
+        feasible: Of the result of `suggest`: whether it may be tried, as a bool; or, as a number,
+            by how much it may not (0 and below: it may). A number guides the way to what is
+            feasible. A constraint that `suggest` sets on its trial counts too.
         identity: Of a feasible result: what is equal for results that are the same in effect. By
             default, the parameters.
         max_attempts: Configurations that are looked at for one proposal before it is given up.
@@ -301,10 +303,10 @@ class FeasibleSampler(ConfigurationSampler):
         return memory
 
     def _forget(self) -> None:
+        self._flat: dict[str, BaseDistribution] | None = None
         self._lock = threading.RLock()
         self._memories: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Memory]]
         self._memories = weakref.WeakKeyDictionary()
-        self._flat: dict[str, BaseDistribution] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_lock", "_memories", "_flat")

@@ -30,8 +30,8 @@ class StudyView:
     In it a trial has every parameter of the flat space: what it holds, then what its claim says of
     inactive ones, then a random value that belongs to its number. A PRUNED trial is COMPLETE with
     its last value. One that broke a constraint, was pruned without a value, or has a value that is
-    infinite for the worse, is COMPLETE with the worst finite value of the others. A trial that holds
-    no configuration is FAIL.
+    infinite for the worse, is COMPLETE with the worst finite value of the others. A trial that
+    holds no configuration is FAIL.
 
     Args:
         study: What is mirrored.
@@ -39,7 +39,9 @@ class StudyView:
         flat: Every parameter that is always shown.
     """
 
-    def __init__(self, study: Study, base: BaseSampler, flat: Mapping[str, BaseDistribution]) -> None:
+    def __init__(
+        self, study: Study, base: BaseSampler, flat: Mapping[str, BaseDistribution]
+    ) -> None:
         storage = InMemoryStorage()
         storage.create_new_study(study.directions, study.study_name)
         self.study = optuna.Study(
@@ -83,7 +85,9 @@ class StudyView:
         trial.params, trial.distributions = dict(trial.params), dict(trial.distributions)
         return trial
 
-    def put(self, number: int, values: Mapping[str, Any], shapes: Mapping[str, BaseDistribution]) -> None:
+    def put(
+        self, number: int, values: Mapping[str, Any], shapes: Mapping[str, BaseDistribution]
+    ) -> None:
         """Give a trial parameters; a value that its distribution does not have is left out."""
         for name, value in values.items():
             distribution = shapes.get(name)
@@ -107,7 +111,11 @@ class StudyView:
         if mirrored.state is TrialState.WAITING:
             self._storage.set_trial_state_values(self._ids[trial.number], TrialState.RUNNING)
         for key, value in trial.system_attrs.items():
-            if key != CLAIM and not key.startswith("constraints") and key not in mirrored.system_attrs:
+            if (
+                key != CLAIM
+                and not key.startswith("constraints")
+                and key not in mirrored.system_attrs
+            ):
                 self._storage.set_trial_system_attr(self._ids[trial.number], key, value)
         if trial.number == but:
             return

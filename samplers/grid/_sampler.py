@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from neural_automl.samplers._define_by_run import (
     Configuration,
     ConfigurationSampler,
@@ -21,6 +19,7 @@ from neural_automl.samplers._define_by_run._exclusive import claim_first, give_u
 from neural_automl.samplers._define_by_run._judge import Excess, Identity, Judge
 
 if TYPE_CHECKING:
+    import numpy as np
     from optuna.storages import BaseStorage
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
 class ExhaustiveSampler(ConfigurationSampler):
     """Proposes every configuration of a define-by-run function once, depth first.
 
-    Only feasible ones, and of those that are the same in effect only one. Workers that share a study
-    share the work: each takes the next configuration that no trial holds. After the last one the
-    study stops, with its attribute `stop_reason` set to `space exhausted`. Fixed parameters of
+    Only feasible ones, and of those that are the same in effect only one. Workers that share a
+    study share the work: each takes the next configuration that no trial holds. After the last one
+    the study stops, with its attribute `stop_reason` set to `space exhausted`. Fixed parameters of
     `study.enqueue_trial` are completed with the first values that are new.
 
     Args:
