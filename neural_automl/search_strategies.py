@@ -105,6 +105,8 @@ def create_sampler(
     if constraints is not None and space is None:
         raise TypeError("`constraints` need the `space` whose architectures they limit")
     factory, constructor = lookup("search strategy", name, _SAMPLERS)
+    if space is not None and not space.decisions():
+        space = None  # nothing is open: Optuna asks its sampler nothing
     if name == "grid" and space is not None:
         check_options(name, options, ExhaustiveSampler, hidden=_NOT_OPTIONS)
         return _grid(space, constraints, seed)
