@@ -66,9 +66,21 @@ def all_values(distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        low, step = distribution.low, distribution.step
-        return [low + k * step for k in range(int(n_values(distribution)))]
+        steps = (distribution.low + k * distribution.step for k in range(int(n_values(distribution))))
+        return [snapped(distribution, value) for value in steps]
     raise TypeError(f"`distribution` must have an end of values but got {distribution!r}.")
+
+
+def snapped(distribution: BaseDistribution, value: Any) -> Any:
+    """The value of a stepped range that a value is nearly: 0.3 for 0.1 + 0.2.
+
+    Floats that are reached over different steps differ in the last digit, and would count as
+    different values.
+    """
+    if not isinstance(distribution, FloatDistribution) or distribution.step is None:
+        return value
+    k = round((value - distribution.low) / distribution.step)
+    return min(max(distribution.low + k * distribution.step, distribution.low), distribution.high)
 
 
 def _values(

@@ -20,6 +20,7 @@ from neural_automl.samplers._define_by_run import (
 from neural_automl.samplers._define_by_run._enumeration import (
     ContinuousRangeError,
     enumerate_configurations,
+    snapped,
 )
 from neural_automl.samplers._define_by_run._judge import Judge
 from neural_automl.samplers.feasible._guide import Guide
@@ -159,6 +160,7 @@ class Repair:
         ring = []
         for index in self._rng.permutation(len(edits))[:_WIDEST]:
             point, name, value = edits[int(index)]
+            value = snapped(point.configuration.distributions[name], value)
             values = {**point.values, name: value}
             near = complete(self._suggest, values, self._rng, self._fixed)
             if near.key not in tried:

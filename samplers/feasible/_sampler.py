@@ -21,6 +21,7 @@ from neural_automl.samplers._define_by_run import (
     trial_rng,
 )
 from neural_automl.samplers._define_by_run._claims import Claims, write_claim
+from neural_automl.samplers._define_by_run._enumeration import snapped
 from neural_automl.samplers._define_by_run._exclusive import claim_first, give_up
 from neural_automl.samplers._define_by_run._judge import Excess, Identity, Judge
 from neural_automl.samplers.feasible._flat import flat_space
@@ -205,6 +206,8 @@ class FeasibleSampler(ConfigurationSampler):
             value = fixed.get(name, relative.get(name))
             if not contains(distribution, value):
                 value = base.sample_independent(view, frozen, name, distribution)
+            if name not in fixed:
+                value = snapped(distribution, value)
             frozen.params[name], frozen.distributions[name] = value, distribution
             return value
 

@@ -460,6 +460,18 @@ def test_ranges_that_depend_on_values() -> None:
         assert _distinct(_completed(study)) == len(_completed(study)) == 4 + 3 + 2
 
 
+def test_steps_of_floats_are_reached_by_one_value_each() -> None:
+    def suggest(trial: BaseTrial) -> float:
+        return trial.suggest_float("x", 0.1, 1.5, step=0.1)
+
+    for make_base in BASES.values():
+        study = optuna.create_study(sampler=FeasibleSampler(make_base(), suggest=suggest, seed=0))
+        study.optimize(suggest, n_trials=40)
+        found = sorted(trial.params["x"] for trial in study.trials if trial.params)
+
+        assert found == pytest.approx([k / 10 for k in range(1, 16)])
+
+
 def test_names_that_only_the_objective_knows() -> None:
     sampler = FeasibleSampler(BASES["tpe"](), suggest=cells, seed=0)
     study = optuna.create_study(sampler=sampler)
