@@ -1,4 +1,4 @@
-"""When two architectures need one training: they compute the same function and are trained alike."""
+"""When two architectures need one training: one function, and trained alike."""
 
 from __future__ import annotations
 

@@ -66,8 +66,8 @@ def all_values(distribution: BaseDistribution) -> list[Any]:
     if isinstance(distribution, IntDistribution):
         return list(range(distribution.low, distribution.high + 1, distribution.step))
     if isinstance(distribution, FloatDistribution) and distribution.step is not None:
-        steps = (distribution.low + k * distribution.step for k in range(int(n_values(distribution))))
-        return [snapped(distribution, value) for value in steps]
+        low, step = distribution.low, distribution.step
+        return [snapped(distribution, low + k * step) for k in range(int(n_values(distribution)))]
     raise TypeError(f"`distribution` must have an end of values but got {distribution!r}.")
 
 

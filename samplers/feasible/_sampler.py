@@ -62,10 +62,10 @@ class FeasibleSampler(ConfigurationSampler):
 
     The base sampler is asked once for each trial. What it proposes is taken if it is feasible and
     no other trial, finished or running, holds it or one that is the same in effect; else the
-    nearest configuration that is. The base sees every parameter in every trial, so that samplers that work
-    on the parameters that all trials share learn on conditional spaces too, and sees pruned and
-    infeasible trials as completed ones with their last value or the worst one. The study itself
-    holds what was proposed and no more.
+    nearest configuration that is. The base sees every parameter in every trial, so that samplers
+    that work on the parameters that all trials share learn on conditional spaces too, and sees
+    pruned and infeasible trials as completed ones with their last value or the worst one. The study
+    itself holds what was proposed and no more.
 
     When nothing is left, the study stops with its attribute `stop_reason` set to `space exhausted`,
     and the trial that found out is PRUNED with the attribute `infeasible`. Where the fixed
@@ -106,6 +106,9 @@ class FeasibleSampler(ConfigurationSampler):
         study = optuna.create_study(sampler=sampler)
         study.optimize(lambda trial: abs(sum(suggest(trial)) - 90), n_trials=20)
     """
+
+    _flat: Mapping[str, BaseDistribution] | None
+    _memories: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Memory]]
 
     def __init__(
         self,
@@ -306,9 +309,8 @@ class FeasibleSampler(ConfigurationSampler):
         return memory
 
     def _forget(self) -> None:
-        self._flat: dict[str, BaseDistribution] | None = None
+        self._flat = None
         self._lock = threading.RLock()
-        self._memories: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Memory]]
         self._memories = weakref.WeakKeyDictionary()
 
     def __getstate__(self) -> dict[str, Any]:

@@ -3,14 +3,12 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import optuna
 import pytest
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import Study
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -22,6 +20,10 @@ from neural_automl.exceptions import NoFeasibleArchitectureError
 from neural_automl.samplers._define_by_run import draw
 from neural_automl.samplers.feasible import FeasibleSampler
 from tests.samplers.spaces import cells, cells_value, tree, tree_value
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.study import Study
 
 BASES: dict[str, Callable[[], BaseSampler]] = {
     "random": lambda: optuna.samplers.RandomSampler(seed=0),
@@ -272,7 +274,7 @@ def test_trials_of_another_sampler_are_filled_in_and_shown() -> None:
 
 
 @pytest.mark.parametrize("direction", ["minimize", "maximize"])
-def test_pruned_and_infeasible_trials_teach(direction: str) -> None:
+def test_pruned_and_infeasible_trials_teach(direction: Literal["minimize", "maximize"]) -> None:
     sign = 1.0 if direction == "minimize" else -1.0
     counting = Counting()
     study = optuna.create_study(
@@ -441,8 +443,7 @@ def test_several_objectives() -> None:
 
         assert len(study.best_trials) >= 1
         assert all(trial.params["units"] <= 48 for trial in study.trials)
-    complete = [t.values for t in study.trials if t.values is not None]
-    assert len(complete) == 14
+        assert len(_completed(study)) == 14
     worst = counting.shown[3].values
     others = [t.values for t in counting.shown[:14] if t.number != 3]
     assert worst == [max(v[0] for v in others), min(v[1] for v in others)]

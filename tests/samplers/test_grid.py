@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
-from optuna.samplers import BaseSampler
-from optuna.study import Study
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
     MultiObjectiveSamplerTestCase,
@@ -22,6 +20,10 @@ from neural_automl.samplers._define_by_run._enumeration import (
 )
 from neural_automl.samplers.grid import ExhaustiveSampler
 from tests.samplers.spaces import cells, cells_value
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+    from optuna.study import Study
 
 
 def _own(trial: BaseTrial) -> int:
@@ -164,7 +166,7 @@ def test_fixed_values_are_completed_with_what_is_new() -> None:
 def test_a_range_without_end_is_an_error_that_says_what_to_do(
     suggest: Callable[[BaseTrial], Any],
 ) -> None:
-    with pytest.raises(ContinuousRangeError, match="`rate` must have an end .* give it a `step`"):
+    with pytest.raises(ContinuousRangeError, match=r"`rate` must have an end .* give it a `step`"):
         ExhaustiveSampler(suggest)
 
 
