@@ -51,8 +51,12 @@ class Budget:
 
     def _after_failure(self, study: optuna.Study, trial: FrozenTrial) -> None:
         self._failures += 1
-        if self._failures == _FAILURES_IN_A_ROW:
-            lines = trial.user_attrs.get("error", "unknown error").strip().splitlines()
+        lines = trial.user_attrs.get("error", "unknown error").strip().splitlines()
+        _, nothing, reason = lines[-1].partition(f"{NoFeasibleArchitectureError.__name__}: ")
+        if nothing:
+            self.error = NoFeasibleArchitectureError(reason)
+            study.stop()
+        elif self._failures == _FAILURES_IN_A_ROW:
             self.error = StudyError(
                 f"{_FAILURES_IN_A_ROW} trials in a row failed, the last, {trial.number}, with: "
                 f"{lines[-1]} (its attribute 'error' holds the traceback)"

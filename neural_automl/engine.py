@@ -365,4 +365,6 @@ def _run(
             return "interrupted"
     if budget.error is not None:
         raise budget.error
-    return budget.reason or ("timeout" if timeout is not None else "space exhausted")
+    if budget.reason is None and study.user_attrs.get("stop_reason") == "space exhausted":
+        return "space exhausted"
+    return budget.reason or "timeout"

@@ -10,6 +10,11 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from neural_automl._options import check_options, lookup
+from neural_automl._proposals import ExcessOf, SuggestOf
+from neural_automl.architecture_space import as_constraints
+from neural_automl.identity import identity_of
+from neural_automl.samplers.feasible import FeasibleSampler
+from neural_automl.samplers.grid import ExhaustiveSampler
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +32,8 @@ _HIDDEN: Final = (
     "weights",
     "seed",
 )
+#: Parameters of our samplers that follow from the space.
+_NOT_OPTIONS: Final = ("suggest", "feasible", "identity", "seed")
 
 
 def _bayesian(acquisition_function: str = "ei", **options: Any) -> BaseSampler:
@@ -57,22 +64,32 @@ def create_sampler(
     name: str | BaseSampler,
     *,
     space: ArchitectureSpace | None = None,
+    constraints: Any = None,
     seed: int | None = None,
     **options: Any,
 ) -> BaseSampler:
     """Return the sampler of a name; a sampler is returned as it is.
 
+    With a space, it proposes only architectures that keep its limits and whose shapes follow, and
+    none that computes the same function and is trained alike as one of another trial
+    (`neural_automl.identity.identity_of`); when there are no more, the study stops. It also learns
+    from pruned and infeasible trials, and on optional layers. The engine and the command line
+    always give the space.
+
     Args:
-        name: ``grid`` (every configuration once; conditional spaces too), ``random``,
+        name: ``grid`` (every architecture once; conditional spaces too), ``random``,
             ``bayesian`` (Gaussian process, expected improvement), ``tpe``, ``evolutionary`` and
             ``nsga2`` (NSGA-II).
-        space: The space to be searched: ``grid`` refuses one that has no end.
-        seed: Of the sampler's random numbers.
+        space: The space to be searched: ``grid`` refuses one that has no end. Without it, the
+            sampler is Optuna's own, which repeats and breaks limits.
+        constraints: Limits beside those of the space, in any form that a space takes.
+        seed: Of the sampler's random numbers, together with each trial's number.
         **options: Of the sampler's constructor, checked by name; ``bayesian`` also takes
             ``acquisition_function="ei"``.
 
     Raises:
         ValueError: There is no such name, or an option is out of its range.
+        SpaceError: A constraint breaks a rule.
         TypeError: The sampler has no such option.
 
     Example:
@@ -80,18 +97,46 @@ def create_sampler(
         <optuna.samplers._tpe.sampler.TPESampler object at ...>
     """
     if isinstance(name, BaseSampler):
-        if options or seed is not None:
-            raise TypeError("a sampler that is made already takes no seed and no options")
+        if options or seed is not None or constraints is not None:
+            raise TypeError(
+                "a sampler that is made already takes no seed, no constraints and no options"
+            )
         return name
+    if constraints is not None and space is None:
+        raise TypeError("`constraints` need the `space` whose architectures they limit")
     factory, constructor = lookup("search strategy", name, _SAMPLERS)
+    if space is not None and not space.decisions():
+        space = None  # nothing is open: Optuna asks its sampler nothing
+    if name == "grid" and space is not None:
+        check_options(name, options, ExhaustiveSampler, hidden=_NOT_OPTIONS)
+        return _grid(space, constraints, seed)
     known = {key: value for key, value in options.items() if key != "acquisition_function"}
     check_options(name, known if name == "bayesian" else options, constructor, hidden=_HIDDEN)
-    if name == "grid" and space is not None and space.get_search_space_size() == float("inf"):
+    with warnings.catch_warnings():
+        # Chosen here by name, and covered by tests: the user need not be warned each time.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        sampler = factory(seed=seed, **options)
+    if space is None:
+        return sampler
+    return FeasibleSampler(
+        sampler,
+        suggest=SuggestOf(space),
+        feasible=_excess(space, constraints),
+        identity=identity_of,
+        seed=seed,
+    )
+
+
+def _grid(space: ArchitectureSpace, constraints: Any, seed: int | None) -> BaseSampler:
+    if space.get_search_space_size() == float("inf"):
         raise ValueError(
             "grid search needs a space with an end; give every range of floats a step and turn "
             "log_range into choice(...)"
         )
-    with warnings.catch_warnings():
-        # Chosen here by name, and covered by tests: the user need not be warned each time.
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return factory(seed=seed, **options)
+    return ExhaustiveSampler(
+        SuggestOf(space), feasible=_excess(space, constraints), identity=identity_of, seed=seed
+    )
+
+
+def _excess(space: ArchitectureSpace, constraints: Any) -> ExcessOf:
+    return ExcessOf((*space.constraints, *as_constraints(constraints or ())))

@@ -40,6 +40,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_leases",
         "_memory",
         "_options",
+        "_proposals",
         "_terms",
         "artifacts",
         "early_stopping",

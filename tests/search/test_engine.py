@@ -8,7 +8,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
+from neural_automl.architecture_space import ArchitectureSpace, Choice, Constraint, Layer
 from neural_automl.data import load_data
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import (
@@ -17,7 +17,7 @@ from neural_automl.exceptions import (
     ShapeError,
     StudyError,
 )
-from neural_automl.registry import is_trained
+from neural_automl.registry import is_trained, summarise
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def test_the_budget_counts_trained_trials_alone(tmp_path: Path) -> None:
     evaluator = CurveEvaluator()
     space = small_space(constraints={"params": 60})
 
-    result = engine_in(tmp_path).search(space, evaluator=evaluator, max_trials=4)
+    # Optuna's own sampler, which breaks limits.
+    engine = engine_in(tmp_path, search_strategy=optuna.samplers.RandomSampler(seed=0))
+    result = engine.search(space, evaluator=evaluator, max_trials=4)
 
     trials = result.study.trials
     assert len(evaluator.trained) == 4
@@ -180,6 +182,33 @@ def test_shapes_that_never_follow(tmp_path: Path) -> None:
         engine_in(tmp_path).search(space, evaluator=CurveEvaluator(), max_trials=5)
 
 
+@pytest.mark.parametrize("strategy", ["random", "tpe", "nsga2", "grid"])
+def test_what_is_feasible_is_trained_once_and_nothing_else_is(
+    tmp_path: Path, strategy: str
+) -> None:
+    space = small_space(constraints={"params": 60})
+    evaluator = CurveEvaluator()
+
+    result = engine_in(tmp_path, search_strategy=strategy).search(
+        space, evaluator=evaluator, max_trials=50
+    )
+
+    assert len(set(evaluator.trained)) == len(evaluator.trained) == 4
+    assert all(architecture.cost.params <= 60 for architecture in evaluator.trained)
+    assert result.stop_reason == result.study.user_attrs["stop_reason"] == "space exhausted"
+    assert summarise(result.study).trained == 4
+
+
+def test_limits_that_nothing_meets_end_a_search_at_once(tmp_path: Path) -> None:
+    # Each limit can be met, both cannot: only looking at architectures shows it.
+    space = small_space(constraints=[Constraint("params", "<=", 60), Constraint("depth", ">", 2)])
+    engine = engine_in(tmp_path)
+    engine.check = lambda *_: None  # type: ignore[method-assign]  # it draws 1,000 and gives up
+
+    with pytest.raises(NoFeasibleArchitectureError, match="every configuration was looked at"):
+        engine.search(space, evaluator=CurveEvaluator(), max_trials=5)
+
+
 def test_proposals_that_cannot_be_trained_end_a_search(tmp_path: Path) -> None:
     class Stubborn(optuna.samplers.RandomSampler):
         def sample_independent(self, study: Any, trial: Any, name: str, distribution: Any) -> Any:
@@ -235,12 +264,12 @@ def test_a_loaded_search_goes_on(tmp_path: Path) -> None:
 
 def test_summary(tmp_path: Path) -> None:
     engine = AutoMLEngine(output_dir=tmp_path, search_strategy="random", early_stopping="asha")
-    engine.search(small_space(), evaluator=CurveEvaluator(), max_trials=7, max_epochs_per_trial=9)
+    engine.search(small_space(), evaluator=CurveEvaluator(), max_trials=8, max_epochs_per_trial=9)
 
     summary = engine.get_search_summary()
 
-    assert summary["trained"] == 7
-    assert summary["epochs_trained"] + summary["epochs_saved"] == 63
+    assert summary["trained"] == 8
+    assert summary["epochs_trained"] + summary["epochs_saved"] == 72
     assert summary["epochs_saved"] > 0
     assert summary["best_values"] == (engine.load_checkpoint(tmp_path).best_trial.value,)
 

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
-from neural_automl.architecture_space import ArchitectureSpace, Layer, LogRange
+from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, LogRange, Maybe
 from neural_automl.early_stopping import PRUNER_NAMES, create_pruner, may_stop_at
+from neural_automl.exceptions import SpaceError
+from neural_automl.identity import identity_of
 from neural_automl.pruners.learning_curve import LearningCurvePruner
+from neural_automl.samplers.feasible import FeasibleSampler
+from neural_automl.samplers.grid import ExhaustiveSampler
 from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler
 from tests.search.fakes import small_space
 
@@ -42,9 +47,81 @@ PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
 def test_sampler_of_a_name(name: str) -> None:
-    sampler = create_sampler(name, space=small_space(), seed=3)
+    sampler = create_sampler(name, seed=3)
 
     assert type(sampler) is SAMPLERS[name]
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_sampler_of_a_space(name: str) -> None:
+    sampler = create_sampler(name, space=small_space(), seed=3)
+
+    if name == "grid":
+        assert type(sampler) is ExhaustiveSampler
+    else:
+        assert type(sampler) is FeasibleSampler
+        assert type(sampler.base) is SAMPLERS[name]
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_a_space_in_which_nothing_is_open_needs_no_proposal(name: str) -> None:
+    space = ArchitectureSpace((4,), [Layer("Dense", 2)])
+    study = optuna.create_study(sampler=create_sampler(name, space=space, seed=3))
+
+    study.optimize(lambda trial: float(space.suggest(trial).cost.params), n_trials=1)
+
+    assert study.best_value == 10
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_limits_of_the_space_and_of_the_call_are_kept(name: str) -> None:
+    space = small_space(constraints={"params": 120})
+    sampler = create_sampler(name, space=space, constraints={"macs": 60}, seed=0)
+    study = optuna.create_study(sampler=sampler)
+
+    study.optimize(lambda trial: float(space.suggest(trial).cost.macs))
+
+    trained = [trial.value for trial in study.trials if trial.value is not None]
+    assert sorted(trained) == [24, 24, 48, 48]
+    assert study.user_attrs["stop_reason"] == "space exhausted"
+
+
+def test_shapes_that_cannot_follow_are_not_proposed() -> None:
+    space = ArchitectureSpace(
+        (6, 6, 1),
+        [
+            Layer("Conv2D", 2, Choice(3, 5)),
+            Layer("MaxPooling2D", Choice(2, 3, 4)),
+            "Flatten",
+            Layer("Dense", 2),
+        ],
+    )
+    study = optuna.create_study(sampler=create_sampler("random", space=space, seed=0))
+
+    study.optimize(lambda trial: float(space.suggest(trial).cost.params))
+
+    shapes = [tuple(trial.params.values()) for trial in study.trials if trial.params]
+    assert sorted(shapes) == [(3, 2), (3, 3), (3, 4), (5, 2)]
+
+
+def test_networks_that_are_trained_alike_are_proposed_once() -> None:
+    # "linear" is no activation at all, and Adam's own rate is the default.
+    space = ArchitectureSpace(
+        (4,),
+        [Layer("Dense", Choice(4, 8), activation=Choice(None, "relu")), Maybe("ReLU")],
+        {"optimizer": {"type": "Adam", "params": {"learning_rate": Choice(0.001, 0.01)}}},
+    )
+    study = optuna.create_study(sampler=create_sampler("tpe", space=space, seed=0))
+
+    study.optimize(lambda trial: float(space.suggest(trial).cost.params))
+
+    identities = [
+        identity_of(space.suggest(optuna.trial.FixedTrial(trial.params)))
+        for trial in study.trials
+        if trial.params
+    ]
+    assert space.get_search_space_size() == 16
+    assert len(set(identities)) == len(identities) == 8
 
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
@@ -54,7 +131,9 @@ def test_sampler_searches_a_conditional_space(name: str) -> None:
 
     study.optimize(lambda trial: float(space.suggest(trial).cost.params), n_trials=15)
 
-    assert len(study.trials) == (8 if name == "grid" else 15)
+    trained = [tuple(t.params.items()) for t in study.trials if t.state is TrialState.COMPLETE]
+    assert len(set(trained)) == len(trained) == 8
+    assert len(study.trials) == (8 if name == "grid" else 9)
 
 
 def test_grid_visits_each_configuration_once() -> None:
@@ -82,6 +161,14 @@ def test_a_sampler_is_returned_as_it_is() -> None:
         ("tpe", {"acquisition_function": "ei"}, TypeError, "no option 'acquisition_function'"),
         ("bayesian", {"acquisition_function": "pi"}, ValueError, "must be 'ei'"),
         ("nsga2", {"population_size": 1}, ValueError, "population_size"),
+        ("grid", {"space": small_space(), "order": 1}, TypeError, "grid has no option 'order'"),
+        ("tpe", {"constraints": {"params": 9}}, TypeError, "`constraints` need the `space`"),
+        (
+            "tpe",
+            {"space": small_space(), "constraints": {"size": 9}},
+            SpaceError,
+            "must limit one of params",
+        ),
         (7, {}, ValueError, "but got 7"),
     ],
     ids=str,
@@ -94,7 +181,7 @@ def test_wrong_sampler(
 
 
 def test_a_made_sampler_takes_no_options() -> None:
-    with pytest.raises(TypeError, match="takes no seed and no options"):
+    with pytest.raises(TypeError, match="takes no seed, no constraints and no options"):
         create_sampler(optuna.samplers.RandomSampler(), seed=1)
 
 

@@ -1,0 +1,71 @@
+"""Whole configurations of a define-by-run function, for every sampler that proposes them."""
+
+from __future__ import annotations
+
+from neural_automl.samplers._define_by_run._configuration import (
+    Configuration,
+    complete,
+    draw,
+    replay,
+    trial_rng,
+    values_key,
+)
+from neural_automl.samplers._define_by_run._moves import (
+    Feasible,
+    Identity,
+    changeable,
+    crossover,
+    is_allowed,
+    mutate,
+    neighbours,
+    propose_new,
+)
+from neural_automl.samplers._define_by_run._observations import (
+    Observation,
+    StudyReader,
+    seen_keys,
+)
+from neural_automl.samplers._define_by_run._recording import RecordingTrial, Suggest
+from neural_automl.samplers._define_by_run._sampler import ConfigurationSampler, check_suggest
+from neural_automl.samplers._define_by_run._values import (
+    NumericDistribution,
+    contains,
+    draw_value,
+    from_unit,
+    n_values,
+    other_value,
+    other_values,
+    to_unit,
+)
+
+__all__ = [
+    "Configuration",
+    "ConfigurationSampler",
+    "Feasible",
+    "Identity",
+    "NumericDistribution",
+    "Observation",
+    "RecordingTrial",
+    "StudyReader",
+    "Suggest",
+    "changeable",
+    "check_suggest",
+    "complete",
+    "contains",
+    "crossover",
+    "draw",
+    "draw_value",
+    "from_unit",
+    "is_allowed",
+    "mutate",
+    "n_values",
+    "neighbours",
+    "other_value",
+    "other_values",
+    "propose_new",
+    "replay",
+    "seen_keys",
+    "to_unit",
+    "trial_rng",
+    "values_key",
+]

@@ -1,0 +1,143 @@
+"""From configurations to others: mutation, crossover, neighbours, and the first one that is new."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
+from typing import TYPE_CHECKING, Any
+
+from neural_automl.samplers._define_by_run._configuration import Configuration, complete
+from neural_automl.samplers._define_by_run._recording import Suggest
+from neural_automl.samplers._define_by_run._values import other_value, other_values
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Feasible = Callable[[Any], bool]
+Identity = Callable[[Any], Hashable]
+
+
+def mutate(
+    suggest: Suggest,
+    configuration: Configuration,
+    rng: np.random.Generator,
+    n_changes: int = 1,
+    fixed: Mapping[str, Any] | None = None,
+) -> Configuration:
+    """Give some parameters another value and complete what becomes active by it.
+
+    Args:
+        suggest: The define-by-run function.
+        configuration: The parent.
+        rng: Draws the parameters, their values and what is completed.
+        n_changes: How many parameters change; all that can, if there are fewer.
+        fixed: Values that hold as they are.
+    """
+    names = changeable(configuration, fixed)
+    n_changes = min(n_changes, len(names))
+    values = dict(configuration.values)
+    for index in rng.choice(len(names), n_changes, replace=False) if n_changes else ():
+        name = names[int(index)]
+        values[name] = other_value(configuration.distributions[name], values[name], rng)
+    return complete(suggest, values, rng, fixed)
+
+
+def crossover(
+    suggest: Suggest,
+    first: Configuration,
+    second: Configuration,
+    rng: np.random.Generator,
+    fixed: Mapping[str, Any] | None = None,
+) -> Configuration:
+    """Take each parameter from one of two parents at random (uniform crossover).
+
+    A parameter that one parent lacks comes from the other, where the child asks for it.
+    """
+    taken = {
+        name: value
+        for name, value in second.values.items()
+        if name not in first.values or rng.random() < 0.5
+    }
+    return complete(suggest, {**first.values, **taken}, rng, fixed)
+
+
+def neighbours(
+    suggest: Suggest,
+    configuration: Configuration,
+    rng: np.random.Generator,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    n_numeric: int = 4,
+) -> Iterator[Configuration]:
+    """Every configuration that differs in one parameter, in random order, made one by one.
+
+    What becomes active by the change is drawn; what stays active keeps its value.
+
+    Args:
+        suggest: The define-by-run function.
+        configuration: Where to start.
+        rng: Orders them and draws what is completed.
+        fixed: Values that hold as they are.
+        n_numeric: How many values to try of a parameter with a long or continuous range.
+    """
+    edits = [
+        (name, value)
+        for name in changeable(configuration, fixed)
+        for value in other_values(
+            configuration.distributions[name], configuration.values[name], rng, n_numeric
+        )
+    ]
+    for index in rng.permutation(len(edits)):
+        name, value = edits[int(index)]
+        yield complete(suggest, {**configuration.values, name: value}, rng, fixed)
+
+
+def changeable(configuration: Configuration, fixed: Mapping[str, Any] | None = None) -> list[str]:
+    """The parameters of a configuration that are not fixed and have more than one value."""
+    return [
+        name
+        for name, distribution in configuration.distributions.items()
+        if not distribution.single() and (fixed is None or name not in fixed)
+    ]
+
+
+def propose_new(
+    candidates: Iterable[Configuration],
+    *,
+    seen: Set[Hashable] = frozenset(),
+    feasible: Feasible | None = None,
+    identity: Identity | None = None,
+    max_attempts: int | None = None,
+) -> Configuration | None:
+    """Give the first candidate that is feasible and was not seen; candidates are made lazily.
+
+    Args:
+        candidates: The best first.
+        seen: `Configuration.key` of what shall not come again and, where there is an `identity`,
+            what that gives for their results.
+        feasible: Whether the result of a configuration may be tried. A constraint that `suggest`
+            itself breaks counts too.
+        identity: What is equal for results that are the same in effect.
+        max_attempts: After so many unseen candidates it gives up.
+
+    Returns:
+        The configuration, or None if no candidate is left.
+    """
+    tried: set[Hashable] = set()
+    for candidate in candidates:
+        if candidate.key in seen or candidate.key in tried:
+            continue
+        if max_attempts is not None and len(tried) >= max_attempts:
+            return None
+        tried.add(candidate.key)
+        if is_allowed(candidate, feasible) and (
+            identity is None or identity(candidate.result) not in seen
+        ):
+            return candidate
+    return None
+
+
+def is_allowed(configuration: Configuration, feasible: Feasible | None) -> bool:
+    """Whether a configuration keeps its constraints and what `feasible` asks."""
+    if any(value > 0 for value in configuration.constraints.values()):
+        return False
+    return feasible is None or feasible(configuration.result)

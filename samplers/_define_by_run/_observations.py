@@ -1,0 +1,119 @@
+"""A study as a sampler sees it: one light record for each trial."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from neural_automl.samplers._define_by_run._configuration import (
+    Configuration,
+    replay,
+    values_key,
+)
+from neural_automl.samplers._define_by_run._moves import Identity
+from neural_automl.samplers._define_by_run._recording import Suggest
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one trial of a study says.
+
+    Args:
+        number: The number of the trial.
+        state: Its state.
+        params: Name to value, as the study has them; of a waiting trial, its fixed parameters.
+        configuration: What the parameters stand for, or None if they leave it open.
+        values: The objective values of a COMPLETE trial, as told.
+        intermediate: Step to reported value.
+        violation: How far its constraints are broken, summed; 0 if it is feasible.
+    """
+
+    number: int
+    state: TrialState
+    params: Mapping[str, Any]
+    configuration: Configuration | None
+    values: tuple[float, ...] | None
+    intermediate: Mapping[int, float]
+    violation: float
+
+    @property
+    def last(self) -> tuple[int, float] | None:
+        """The last step with a reported value that is not NaN, and the value."""
+        step = max((s for s, v in self.intermediate.items() if not math.isnan(v)), default=None)
+        return None if step is None else (step, self.intermediate[step])
+
+
+class StudyReader:
+    """Reads a study into observations; what a finished trial says is worked out once.
+
+    Args:
+        suggest: The define-by-run function that the parameters belong to.
+    """
+
+    def __init__(self, suggest: Suggest) -> None:
+        self._suggest = suggest
+        self._finished: dict[tuple[int, int], tuple[dt.datetime | None, Observation]] = {}
+
+    def observations(self, study: Study, *, but: int | None = None) -> list[Observation]:
+        """Every trial of the study, ordered by number.
+
+        Args:
+            study: The study.
+            but: The number of a trial to leave out: the one that is being sampled.
+        """
+        return [
+            self._observation(study._study_id, trial)
+            for trial in study.get_trials(deepcopy=False)
+            if trial.number != but
+        ]
+
+    def _observation(self, study_id: int, trial: FrozenTrial) -> Observation:
+        if not trial.state.is_finished():
+            return _read(self._suggest, trial)
+        # Two storages may number alike; the time of the end tells them apart.
+        key, end = (study_id, trial._trial_id), trial.datetime_complete
+        found = self._finished.get(key)
+        if found is None or found[0] != end:
+            found = self._finished[key] = (end, _read(self._suggest, trial))
+        return found[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_suggest": self._suggest, "_finished": {}}
+
+
+def seen_keys(
+    observations: Iterable[Observation], identity: Identity | None = None
+) -> set[Hashable]:
+    """What `propose_new` shall not propose again: each trial's parameters and identity."""
+    seen: set[Hashable] = set()
+    for observation in observations:
+        seen.add(values_key(observation.params))
+        if observation.configuration is not None:
+            seen.add(observation.configuration.key)
+            if identity is not None:
+                seen.add(identity(observation.configuration.result))
+    return seen
+
+
+def _read(suggest: Suggest, trial: FrozenTrial) -> Observation:
+    params = trial.params
+    if trial.state is TrialState.WAITING:
+        params = {**trial.system_attrs.get("fixed_params", {}), **params}
+    complete = trial.state is TrialState.COMPLETE
+    return Observation(
+        number=trial.number,
+        state=trial.state,
+        params=params,
+        configuration=replay(suggest, params),
+        values=tuple(trial.values) if complete else None,
+        intermediate=trial.intermediate_values,
+        violation=sum(max(value, 0.0) for value in trial.constraints.values()),
+    )

@@ -1,0 +1,141 @@
+"""Configurations as points: squared distances of these are what the kernels read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+
+from neural_automl.samplers._define_by_run import Configuration, NumericDistribution, to_unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Two different categories are at squared distance 1.
+_ONE = math.sqrt(0.5)
+# The mean squared distance of two uniform numbers is then 2/3, as of two draws of three categories.
+_RANGE = 2.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Points for one kernel of the mixture.
+
+    Args:
+        points: Shape (n, columns).
+        groups: Which weight each column shares, shape (columns,).
+        names: A name for each weight, by which a fitted one is found again.
+    """
+
+    points: NDArray[np.float64]
+    groups: NDArray[np.intp]
+    names: tuple[str, ...]
+
+
+class Encoder:
+    """Encodes configurations as choices, as counts of operations, and as the caller's features.
+
+    A choice that is not active is a level of its own. Counts are over all parameters that share one
+    list of categories, as the edges of a cell or the layers of a network do.
+
+    Args:
+        configurations: Those whose names and ranges are encoded; others are left out.
+    """
+
+    def __init__(self, configurations: Sequence[Configuration]) -> None:
+        distributions: dict[str, BaseDistribution] = {}
+        active: dict[str, int] = {}
+        for configuration in configurations:
+            for name, distribution in configuration.distributions.items():
+                distributions[name] = distribution
+                active[name] = active.get(name, 0) + 1
+        self._open = {n: d for n, d in distributions.items() if not d.single()}
+        self._optional = [
+            name for name, n in active.items() if n < len(configurations) and name in distributions
+        ]
+        self._columns: dict[tuple[str, Any], int] = {}
+        self._absent: dict[str, int] = {}
+        owners: list[str] = []
+        for name, distribution in self._open.items():
+            for level in _levels(distribution):
+                self._columns[name, level] = len(owners)
+                owners.append(name)
+        for name in self._optional:
+            self._absent[name] = len(owners)
+            owners.append(name)
+        self._names = tuple(dict.fromkeys(owners))
+        index = {name: i for i, name in enumerate(self._names)}
+        self._groups = np.array([index[name] for name in owners], dtype=np.intp)
+        self._counted = _shared_categories(self._open)
+
+    def choices(self, configurations: Sequence[Configuration]) -> Part:
+        """One weight for each parameter: a weighted Hamming distance, numbers by their distance."""
+        points = np.zeros((len(configurations), len(self._groups)))
+        points[:, list(self._absent.values())] = _ONE
+        for row, configuration in zip(points, configurations, strict=True):
+            distributions = configuration.distributions
+            for name, value in configuration.values.items():
+                absent = self._absent.get(name)
+                if absent is not None:
+                    row[absent] = 0.0
+                column = self._columns.get((name, value))
+                if column is not None:
+                    row[column] = _ONE
+                elif (name, _NUMBER) in self._columns:
+                    distribution = distributions[name]
+                    assert isinstance(distribution, NumericDistribution)
+                    row[self._columns[name, _NUMBER]] = _RANGE * (
+                        to_unit(distribution, value) - 0.5
+                    )
+        return Part(points, self._groups, self._names)
+
+    def counts(self, configurations: Sequence[Configuration]) -> Part | None:
+        """How often each category was taken over the parameters that share their categories."""
+        if not self._counted:
+            return None
+        columns: dict[tuple[int, Any], int] = {}
+        owner: dict[str, int] = {}
+        groups: list[int] = []
+        for number, (distribution, names) in enumerate(self._counted):
+            owner.update(dict.fromkeys(names, number))
+            for level in distribution.choices:
+                columns[number, level] = len(groups)
+                groups.append(number)
+        points = np.zeros((len(configurations), len(groups)))
+        for row, configuration in zip(points, configurations, strict=True):
+            for name, value in configuration.values.items():
+                column = columns.get((owner.get(name, -1), value))
+                if column is not None:
+                    row[column] += 1.0
+        scale = [math.sqrt(len(names)) for _, names in self._counted]
+        points /= np.array([scale[group] for group in groups])
+        names = tuple(f"count:{min(names)}" for _, names in self._counted)
+        return Part(points, np.array(groups, dtype=np.intp), names)
+
+
+# The one column of a number.
+_NUMBER = object()
+
+
+def _levels(distribution: BaseDistribution) -> Sequence[Any]:
+    return distribution.choices if isinstance(distribution, CategoricalDistribution) else (_NUMBER,)
+
+
+def _shared_categories(
+    distributions: dict[str, BaseDistribution],
+) -> list[tuple[CategoricalDistribution, list[str]]]:
+    found: list[tuple[CategoricalDistribution, list[str]]] = []
+    for name, distribution in distributions.items():
+        if not isinstance(distribution, CategoricalDistribution):
+            continue
+        for other, names in found:
+            if other is distribution or other == distribution:
+                names.append(name)
+                break
+        else:
+            found.append((distribution, [name]))
+    return [(distribution, names) for distribution, names in found if len(names) > 1]

@@ -1,0 +1,75 @@
+"""Where the acquisition function is large: local search over whole configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neural_automl.samplers._define_by_run import Configuration, Suggest, draw, neighbours
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Score = Callable[[Sequence[Configuration]], "NDArray[np.float64]"]
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How much is looked at for one proposal.
+
+    Args:
+        n_random: Draws from the whole space.
+        n_neighbours: Neighbours of one configuration, at most.
+        n_parents: Configurations whose neighbours are looked at in one round.
+        n_rounds: Rounds at most; the search ends when the best has been a parent.
+    """
+
+    n_random: int = 100
+    n_neighbours: int = 40
+    n_parents: int = 4
+    n_rounds: int = 6
+
+
+def search(
+    suggest: Suggest,
+    score: Score,
+    starts: Sequence[Configuration],
+    rng: np.random.Generator,
+    fixed: Mapping[str, Any],
+    settings: SearchSettings,
+) -> list[Configuration]:
+    """Configurations by falling score: random ones, neighbours of the starts, and uphill from there.
+
+    Args:
+        suggest: The define-by-run function.
+        score: Gives one number for each configuration; larger is better.
+        starts: Where neighbours are looked at first.
+        rng: Draws configurations.
+        fixed: Values that hold as they are.
+        settings: How much is looked at.
+    """
+    pool: dict[Configuration, float] = {}
+
+    def add(configurations: Iterable[Configuration]) -> None:
+        new = [c for c in dict.fromkeys(configurations) if c not in pool]
+        if new:
+            pool.update(zip(new, score(new).tolist(), strict=True))
+
+    def around(parent: Configuration) -> Iterable[Configuration]:
+        return islice(neighbours(suggest, parent, rng, fixed=fixed), settings.n_neighbours)
+
+    first = [draw(suggest, rng, fixed) for _ in range(settings.n_random)]
+    add([*first, *(near for start in starts for near in around(start))])
+    expanded: set[Configuration] = set(starts)
+    for _ in range(settings.n_rounds):
+        ordered = sorted(pool, key=pool.__getitem__, reverse=True)
+        if ordered[0] in expanded:
+            break
+        parents = [c for c in ordered[: settings.n_parents] if c not in expanded]
+        expanded.update(parents)
+        add(near for parent in parents for near in around(parent))
+    return sorted(pool, key=pool.__getitem__, reverse=True)
