@@ -12,9 +12,7 @@ from scipy.special import erfcx, log_ndtr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Acquisition = Callable[
-    ["NDArray[np.float64]", "NDArray[np.float64]", float], "NDArray[np.float64]"
-]
+Acquisition = Callable[["NDArray[np.float64]", "NDArray[np.float64]", float], "NDArray[np.float64]"]
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _BETA = 1.5

@@ -134,9 +134,7 @@ def _unpack(parts: Sequence[Part], x: NDArray[np.float64]) -> Hyperparameters:
     return Hyperparameters(tuple(weights), tuple(x[start:-1].tolist()), float(x[-1]))
 
 
-def _scale(
-    parts: Sequence[Part], hyperparameters: Hyperparameters
-) -> list[NDArray[np.float64]]:
+def _scale(parts: Sequence[Part], hyperparameters: Hyperparameters) -> list[NDArray[np.float64]]:
     scaled = []
     for part, weights in zip(parts, hyperparameters.weights, strict=True):
         default = _prior_weight(part)
@@ -158,7 +156,7 @@ def _kernel(
 
 def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2.0 * a @ b.T
-    return np.maximum(squares, 0.0)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _loss(
