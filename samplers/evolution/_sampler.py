@@ -62,7 +62,7 @@ class EvolutionSampler(ConfigurationSampler):
         crossover_rate: The chance that a child has two parents. Where they differ it takes each
             choice from either at random, and it is mutated too.
         removal: Who dies: "oldest" keeps the latest trials, "worst" keeps the best.
-        n_startup_trials: So many trials are drawn at random first; None is `population_size`.
+        n_startup_trials: So many trials are drawn at random first.
         feasible: Takes what `suggest` returned and says whether it may be tried.
         identity: Takes what `suggest` returned; results with equal identity are the same.
         seed: Seed of the proposals, together with the number of the trial.
@@ -85,12 +85,12 @@ class EvolutionSampler(ConfigurationSampler):
         self,
         suggest: Suggest,
         *,
-        population_size: int = 30,
-        tournament_size: int = 10,
+        population_size: int = 50,
+        tournament_size: int = 15,
         mutation_rate: float | None = None,
         crossover_rate: float = 0.0,
         removal: Literal["oldest", "worst"] = "oldest",
-        n_startup_trials: int | None = None,
+        n_startup_trials: int = 10,
         feasible: Feasible | None = None,
         identity: Identity | None = None,
         seed: int | None = None,
@@ -100,7 +100,7 @@ class EvolutionSampler(ConfigurationSampler):
             ("tournament_size", tournament_size, 1),
             ("n_startup_trials", n_startup_trials, 1),
         ):
-            if number is not None and number < least:
+            if number < least:
                 raise ValueError(f"`{name}` must be at least {least} but got {number}.")
         for name, rate in (("mutation_rate", mutation_rate), ("crossover_rate", crossover_rate)):
             if rate is not None and not 0.0 <= rate <= 1.0:
@@ -113,7 +113,7 @@ class EvolutionSampler(ConfigurationSampler):
         self._mutation_rate = mutation_rate
         self._crossover_rate = crossover_rate
         self._removal = removal
-        self._n_startup_trials = population_size if n_startup_trials is None else n_startup_trials
+        self._n_startup_trials = n_startup_trials
         self._feasible = feasible
         self._identity = identity
         self._reader = StudyReader(suggest)

@@ -39,7 +39,7 @@ class Hyperparameters:
     noise: float
 
 
-def fit(parts: Sequence[Part], target: NDArray[np.float64], n_steps: int = 30) -> Hyperparameters:
+def fit(parts: Sequence[Part], target: NDArray[np.float64], n_steps: int = 20) -> Hyperparameters:
     """Maximise marginal likelihood times prior, from the mode of the prior, by L-BFGS.
 
     Args:

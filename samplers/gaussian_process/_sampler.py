@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 Features = Callable[[Any], Sequence[float]]
 
 # Learning the kernel reads so many trials at most; their number cubed is what it costs.
-_MAX_FITTED = 150
+_MAX_FITTED = 120
 # Draws that show the encoder what the trials have not met yet.
-_N_SHOWN = 30
+_N_SHOWN = 20
 
 
 class GaussianProcessSampler(ConfigurationSampler):
@@ -94,7 +94,7 @@ class GaussianProcessSampler(ConfigurationSampler):
         n_startup_trials: int = 10,
         max_observations: int = 1000,
         n_random: int = 100,
-        n_neighbours: int = 40,
+        n_neighbours: int = 30,
         seed: int | None = None,
     ) -> None:
         if acquisition_function not in ACQUISITIONS:

@@ -29,9 +29,9 @@ class SearchSettings:
     """
 
     n_random: int = 100
-    n_neighbours: int = 40
-    n_parents: int = 4
-    n_rounds: int = 6
+    n_neighbours: int = 30
+    n_parents: int = 3
+    n_rounds: int = 5
     n_starts: int = 5
 
 
