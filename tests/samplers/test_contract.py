@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,6 @@ import numpy as np
 import optuna
 import optunahub
 import pytest
-from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import (
     BasicSamplerTestCase,
@@ -185,7 +185,7 @@ def test_enqueued_values_hold_and_the_rest_fits_them(make: Make) -> None:
 
     assert params.items() >= {"depth": 3, "kind_1": "conv", "units": 48}.items()
     assert replay(tree, params) is not None
-    assert list(params)[0] == "depth"
+    assert next(iter(params)) == "depth"
 
 
 @every
@@ -200,6 +200,28 @@ def test_continued_trial_keeps_what_it_suggested(make: Make) -> None:
     assert again.number == trial.number
     assert again.params["depth"] == depth
     assert replay(tree, again.params) is not None
+
+
+def _work(url: str, name: str) -> None:
+    study = optuna.load_study(study_name="shared", storage=url, sampler=MAKERS[name](tree, seed=0))
+    study.optimize(_objective, n_trials=6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MAKERS)
+def test_four_processes_share_a_database_and_a_seed(name: str, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    study = optuna.create_study(study_name="shared", storage=url)
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_work, args=(url, name)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    study._storage.remove_session()
+
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert len({values_key(trial.params) for trial in study.trials}) == 24
 
 
 @every
@@ -246,7 +268,7 @@ def test_values_that_say_nothing_stop_no_study(make: Make, value: float) -> None
 @every
 def test_foreign_trials_are_left_aside(make: Make) -> None:
     study = optuna.create_study(sampler=make(tree, seed=0))
-    distribution: BaseDistribution = optuna.distributions.FloatDistribution(0, 1)
+    distribution = optuna.distributions.FloatDistribution(0, 1)
     for x in np.linspace(0, 1, 8):
         study.add_trial(
             optuna.create_trial(
@@ -279,7 +301,7 @@ def test_suggest_without_a_fixed_structure(make: Make) -> None:
     def suggest(trial: BaseTrial) -> float:
         return trial.suggest_float(f"x{next(calls)}", 0, 1)
 
-    with pytest.raises(ValueError, match="must suggest equal parameters .* but differed in 'x0'"):
+    with pytest.raises(ValueError, match=r"must suggest equal parameters .* but differed in 'x0'"):
         make(suggest)
 
 
