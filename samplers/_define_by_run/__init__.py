@@ -10,6 +10,7 @@ from neural_automl.samplers._define_by_run._configuration import (
     trial_rng,
     values_key,
 )
+from neural_automl.samplers._define_by_run._losses import final_values, losses
 from neural_automl.samplers._define_by_run._moves import (
     Feasible,
     Identity,
@@ -18,6 +19,7 @@ from neural_automl.samplers._define_by_run._moves import (
     is_allowed,
     mutate,
     neighbours,
+    new_or_any,
     propose_new,
 )
 from neural_automl.samplers._define_by_run._observations import (
@@ -55,11 +57,14 @@ __all__ = [
     "crossover",
     "draw",
     "draw_value",
+    "final_values",
     "from_unit",
     "is_allowed",
+    "losses",
     "mutate",
     "n_values",
     "neighbours",
+    "new_or_any",
     "other_value",
     "other_values",
     "propose_new",

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
-from neural_automl.samplers._define_by_run._configuration import Configuration, complete
+from neural_automl.samplers._define_by_run._configuration import (
+    Configuration,
+    complete,
+    draw,
+)
 from neural_automl.samplers._define_by_run._recording import Suggest
 from neural_automl.samplers._define_by_run._values import other_value, other_values
 
@@ -141,3 +145,34 @@ def is_allowed(configuration: Configuration, feasible: Feasible | None) -> bool:
     if any(value > 0 for value in configuration.constraints.values()):
         return False
     return feasible is None or feasible(configuration.result)
+
+
+def new_or_any(
+    suggest: Suggest,
+    rng: np.random.Generator,
+    fixed: Mapping[str, Any],
+    *,
+    seen: Set[Hashable],
+    feasible: Feasible | None = None,
+    identity: Identity | None = None,
+    n_draws: int = 200,
+) -> Configuration:
+    """Draw a configuration that is new and feasible; what comes nearest to it if none turns up.
+
+    After `n_draws` draws the neighbours of the last are tried, which finds the rest of a small
+    space. If all that is feasible was seen, a feasible one comes again; if nothing is feasible, the
+    last draw: to propose nothing is not open to a sampler.
+    """
+    draws = [draw(suggest, rng, fixed)]
+
+    def candidates() -> Iterator[Configuration]:
+        for _ in range(n_draws):
+            draws.append(draw(suggest, rng, fixed))
+            yield draws[-1]
+        for start in draws[-10:]:
+            yield from neighbours(suggest, start, rng, fixed=fixed)
+
+    found = propose_new(candidates(), seen=seen, feasible=feasible, identity=identity)
+    if found is not None:
+        return found
+    return next((each for each in draws if is_allowed(each, feasible)), draws[-1])

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 
+# The attribute of a running trial that says what it is about to suggest.
+PROPOSED = "neural_automl:proposed"
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What one trial of a study says.
@@ -29,7 +33,8 @@ class Observation:
     Args:
         number: The number of the trial.
         state: Its state.
-        params: Name to value, as the study has them; of a waiting trial, its fixed parameters.
+        params: Name to value, as the study has them; of a waiting trial also its fixed
+            parameters, of a running one what it has announced.
         configuration: What the parameters stand for, or None if they leave it open.
         values: The objective values of a COMPLETE trial, as told.
         intermediate: Step to reported value.
@@ -103,10 +108,17 @@ def seen_keys(
     return seen
 
 
+def live_params(trial: FrozenTrial) -> dict[str, Any]:
+    """What a running trial has suggested, and what it has announced to suggest."""
+    return {**trial.system_attrs.get(PROPOSED, {}), **trial.params}
+
+
 def _read(suggest: Suggest, trial: FrozenTrial) -> Observation:
     params = trial.params
     if trial.state is TrialState.WAITING:
         params = {**trial.system_attrs.get("fixed_params", {}), **params}
+    elif trial.state is TrialState.RUNNING:
+        params = live_params(trial)
     complete = trial.state is TrialState.COMPLETE
     return Observation(
         number=trial.number,

@@ -16,6 +16,8 @@ Acquisition = Callable[["NDArray[np.float64]", "NDArray[np.float64]", float], "N
 
 _LOG_ROOT_2PI = 0.5 * math.log(2.0 * math.pi)
 _BETA = 1.5
+# Targets have variance 1. Without a margin the smallest step beside the best is the most probable.
+_MARGIN = 0.1
 
 
 def log_ei(
@@ -41,8 +43,8 @@ def log_ei(
 def log_pi(
     mean: NDArray[np.float64], deviation: NDArray[np.float64], best: float
 ) -> NDArray[np.float64]:
-    """Logarithm of the probability of an improvement over `best`."""
-    return np.asarray(log_ndtr((mean - best) / deviation))
+    """Logarithm of the probability of an improvement over `best` that is worth the name."""
+    return np.asarray(log_ndtr((mean - best - _MARGIN) / deviation))
 
 
 def ucb(

@@ -35,6 +35,36 @@ class Part:
     groups: NDArray[np.intp]
     names: tuple[str, ...]
 
+    def take(self, rows: Sequence[int]) -> Part:
+        """Give the part with these rows alone."""
+        return Part(self.points[list(rows)], self.groups, self.names)
+
+
+def feature_part(features: Sequence[Sequence[float]], scale: NDArray[np.float64] | None) -> Part:
+    """The caller's features, one weight for all.
+
+    Args:
+        features: Shape (n, columns).
+        scale: The features of the observations, by whose mean and deviation they are scaled.
+
+    Raises:
+        ValueError: The features are not finite, or not always as many.
+    """
+    points = np.array(features, dtype=float)
+    seen = points if scale is None else scale
+    if points.ndim != 2 or seen.ndim != 2 or points.shape[1] != seen.shape[1]:
+        raise ValueError(
+            f"`features` must give equally many numbers each time but got {points.shape[-1:]}"
+            f" after {seen.shape[-1:]}."
+        )
+    if not np.isfinite(points).all():
+        raise ValueError("`features` must give finite numbers but got nan or inf.")
+    deviation = seen.std(axis=0)
+    points = (points - seen.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+    # Two draws are then at a mean squared distance of 1.
+    points /= math.sqrt(2.0 * max(points.shape[1], 1))
+    return Part(points, np.zeros(points.shape[1], dtype=np.intp), ("features",))
+
 
 class Encoder:
     """Encodes configurations as choices, as counts of operations, and as the caller's features.
@@ -100,8 +130,8 @@ class Encoder:
         columns: dict[tuple[int, Any], int] = {}
         owner: dict[str, int] = {}
         groups: list[int] = []
-        for number, (distribution, names) in enumerate(self._counted):
-            owner.update(dict.fromkeys(names, number))
+        for number, (distribution, members) in enumerate(self._counted):
+            owner.update(dict.fromkeys(members, number))
             for level in distribution.choices:
                 columns[number, level] = len(groups)
                 groups.append(number)

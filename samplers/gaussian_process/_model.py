@@ -39,7 +39,7 @@ class Hyperparameters:
     noise: float
 
 
-def fit(parts: Sequence[Part], target: NDArray[np.float64], n_steps: int = 30) -> Hyperparameters:
+def fit(parts: Sequence[Part], target: NDArray[np.float64], n_steps: int = 20) -> Hyperparameters:
     """Maximise marginal likelihood times prior, from the mode of the prior, by L-BFGS.
 
     Args:
@@ -156,7 +156,7 @@ def _kernel(
 
 def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     squares = (a * a).sum(1)[:, None] + (b * b).sum(1)[None, :] - 2.0 * a @ b.T
-    return np.maximum(squares, 0.0)
+    return np.asarray(np.maximum(squares, 0.0))
 
 
 def _loss(

@@ -2,131 +2,206 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from neural_automl.exceptions import FallbackWarning
 from neural_automl.samplers._define_by_run import (
     Configuration,
     ConfigurationSampler,
     Feasible,
     Identity,
+    Observation,
     StudyReader,
     Suggest,
     draw,
+    losses,
+    new_or_any,
     propose_new,
     seen_keys,
 )
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
-from neural_automl.samplers.gaussian_process._encoding import Encoder
+from neural_automl.samplers.gaussian_process._encoding import Encoder, Part, feature_part
 from neural_automl.samplers.gaussian_process._model import Posterior, fit
 from neural_automl.samplers.gaussian_process._search import SearchSettings, search
-from neural_automl.samplers.gaussian_process._targets import losses, rank_gauss, scalarise
+from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
 Features = Callable[[Any], Sequence[float]]
 
+# Learning the kernel reads so many trials at most; their number cubed is what it costs.
+_MAX_FITTED = 120
+# Draws that show the encoder what the trials have not met yet.
+_N_SHOWN = 20
+
 
 class GaussianProcessSampler(ConfigurationSampler):
+    """Bayesian optimisation of whole configurations, also of spaces with conditional choices.
+
+    A Gaussian process learns from the trials of the study: from complete ones by the rank of their
+    value, from pruned ones by what their last value says at its step, from failed and infeasible
+    ones as from the worst. Its kernel adds up three similarities: choices (a weight for each is
+    learned; one that is not active is a level of its own), counts of the categories over all
+    parameters that share them, and the caller's features. A local search finds where the
+    acquisition function is largest. What a trial of the study has had, running, pruned and failed
+    ones included, is not proposed again. Running trials count as if they had the predicted value.
+    Several objectives are joined by random weights, new for each trial.
+
+    Args:
+        suggest: The define-by-run function: calls `trial.suggest_*` and returns what the values
+            describe, as the first lines of an objective do.
+        acquisition_function: "ei" for expected improvement, "pi" for probability of improvement,
+            "ucb" for the upper confidence bound.
+        features: Takes what `suggest` returned and gives numbers that describe it, always as many.
+        identity: Takes what `suggest` returned; results with equal identity are the same.
+        feasible: Takes what `suggest` returned and says whether it may be tried.
+        n_startup_trials: So many trials are drawn at random first.
+        max_observations: The process reads so many trials at most: the better half of them the
+            best, the other half the latest.
+        n_random: How many random configurations the search for the best acquisition starts from.
+        n_neighbours: How many neighbours of one configuration it looks at, at most.
+        seed: Seed of the proposals, together with the number of the trial.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        ValueError: A number or a name is out of range, or `suggest` suggests nothing.
+
+    Example::
+
+        def suggest(trial):
+            depth = trial.suggest_int("depth", 1, 4)
+            return [trial.suggest_categorical(f"op_{i}", ["conv", "pool"]) for i in range(depth)]
+
+        study = optuna.create_study(sampler=GaussianProcessSampler(suggest, seed=0))
+        study.optimize(lambda trial: train(suggest(trial)), n_trials=100)
+    """
+
     def __init__(
         self,
         suggest: Suggest,
         *,
-        acquisition_function: str = "ei",
+        acquisition_function: Literal["ei", "pi", "ucb"] = "ei",
         features: Features | None = None,
         identity: Identity | None = None,
         feasible: Feasible | None = None,
         n_startup_trials: int = 10,
-        seed: int | None = None,
-        target: str = "rank",
+        max_observations: int = 1000,
         n_random: int = 100,
-        n_neighbours: int = 40,
-        n_parents: int = 4,
-        n_rounds: int = 6,
-        n_starts: int = 5,
+        n_neighbours: int = 30,
+        seed: int | None = None,
     ) -> None:
+        if acquisition_function not in ACQUISITIONS:
+            names = ", ".join(f'"{name}"' for name in ACQUISITIONS)
+            raise ValueError(
+                f"`acquisition_function` must be one of {names} but got {acquisition_function!r}."
+            )
+        for name, number, least in (
+            ("n_startup_trials", n_startup_trials, 1),
+            ("max_observations", max_observations, 2),
+            ("n_random", n_random, 1),
+            ("n_neighbours", n_neighbours, 1),
+        ):
+            if number < least:
+                raise ValueError(f"`{name}` must be at least {least} but got {number}.")
         super().__init__(suggest, seed=seed)
         self._acquisition = ACQUISITIONS[acquisition_function]
         self._features = features
         self._identity = identity
         self._feasible = feasible
         self._n_startup_trials = n_startup_trials
+        self._max_observations = max_observations
+        self._settings = SearchSettings(n_random, n_neighbours)
         self._reader = StudyReader(suggest)
-        self._target = target
-        self._n_starts = n_starts
-        self._settings = SearchSettings(n_random, n_neighbours, n_parents, n_rounds)
 
     def propose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
+        """Propose where the acquisition function is largest, or at random at the start."""
         observations = self._reader.observations(study, but=trial.number)
         seen = seen_keys(observations, self._identity)
-        finished = [
-            o for o in observations if o.state.is_finished() and o.configuration is not None
-        ]
-        if len(finished) < self._n_startup_trials:
-            candidates = (draw(self._suggest, rng, fixed) for _ in range(200))
-        else:
-            candidates = self._by_acquisition(study, finished, observations, fixed, rng)
-        found = propose_new(candidates, seen=seen, feasible=self._feasible, identity=self._identity)
-        return draw(self._suggest, rng, fixed) if found is None else found
-
-    def _by_acquisition(self, study, finished, observations, fixed, rng):
-        values = losses(finished, study.directions)
-        values = values[:, 0] if values.shape[1] == 1 else scalarise(values, rng)
-        target = TARGETS[self._target](values)
-        configurations = [o.configuration for o in finished]
-        running = [
-            o.configuration
-            for o in observations
-            if not o.state.is_finished() and o.configuration is not None
-        ]
-        encoder = Encoder(
-            [*configurations, *running, *(draw(self._suggest, rng, fixed) for _ in range(30))]
+        known = [o for o in observations if o.configuration is not None]
+        found = None
+        if sum(o.state.is_finished() for o in known) >= self._n_startup_trials:
+            try:
+                found = propose_new(
+                    self._by_acquisition(study, known, fixed, rng),
+                    seen=seen,
+                    feasible=self._feasible,
+                    identity=self._identity,
+                )
+            except np.linalg.LinAlgError as error:
+                _record_fallback(study, trial.number, error)
+        if found is not None:
+            return found
+        return new_or_any(
+            self._suggest, rng, fixed, seen=seen, feasible=self._feasible, identity=self._identity
         )
 
-        def encode(cs):
-            parts = [encoder.choices(cs), encoder.counts(cs)]
-            return [p for p in parts if p is not None]
+    def _by_acquisition(
+        self,
+        study: Study,
+        known: Sequence[Observation],
+        fixed: Mapping[str, Any],
+        rng: np.random.Generator,
+    ) -> Iterator[Configuration]:
+        """Configurations by falling acquisition, not filtered."""
+        finished = [o for o in known if o.state.is_finished()]
+        values = losses(finished, study.directions)
+        loss = values[:, 0] if values.shape[1] == 1 else scalarise(values, rng)
+        kept = _best_and_latest(loss, self._max_observations)
+        configurations = [finished[i].configuration for i in kept]
+        target = rank_gauss(-loss[kept])
+        running = [o.configuration for o in known if not o.state.is_finished()]
+        shown = [draw(self._suggest, rng, fixed) for _ in range(_N_SHOWN)]
+        points = [c for c in [*configurations, *running] if c is not None]
+        encoder = Encoder([*points, *shown])
 
-        parts = encode(configurations)
-        hyper = fit(parts, target)
-        posterior = Posterior(parts, target, hyper)
+        def encode(some: Sequence[Configuration]) -> list[Part]:
+            parts = [encoder.choices(some), encoder.counts(some)]
+            if self._features is not None:
+                parts.append(feature_part([self._features(c.result) for c in some], scale))
+            return [part for part in parts if part is not None]
+
+        scale = None
+        if self._features is not None:
+            scale = np.array([self._features(c.result) for c in points], dtype=float)
+        parts = encode(points)
+        trained = [part.take(range(len(target))) for part in parts]
+        fitted = _best_and_latest(-target, _MAX_FITTED)
+        learned = fit([part.take(fitted) for part in trained], target[fitted])
+        posterior = Posterior(trained, target, learned)
         if running:
-            believed = posterior.mean(encode(running))
-            configurations = [*configurations, *running]
-            target = np.concatenate([target, believed])
-            posterior = Posterior(encode(configurations), target, hyper)
-        means = posterior.mean(encode(configurations))
+            target = np.concatenate(
+                [target, posterior.mean([p.take(range(len(target), len(points))) for p in parts])]
+            )
+            posterior = Posterior(parts, target, learned)
+        means = posterior.mean(parts)
         best = float(means.max())
-        order = np.argsort(-means)[: self._n_starts]
+        starts = [points[i] for i in np.argsort(-means)[: self._settings.n_starts]]
 
-        def score(cs):
-            return self._acquisition(*posterior.mean_and_deviation(encode(cs)), best)
+        def score(some: Sequence[Configuration]) -> NDArray[np.float64]:
+            return self._acquisition(*posterior.mean_and_deviation(encode(some)), best)
 
-        starts = [configurations[i] for i in order]
         yield from search(self._suggest, score, starts, rng, fixed, self._settings)
 
 
-def log_error(values):
-    from neural_automl.samplers.gaussian_process._targets import standardise
-
-    low = values.min()
-    spread = np.median(values) - low
-    e = values - low + 0.1 * max(spread, 1e-12)
-    return standardise(-np.log(e))
-
-
-def plain(values):
-    from neural_automl.samplers.gaussian_process._targets import standardise
-
-    med = np.median(values)
-    s = np.median(np.abs(values - med)) + 1e-12
-    return standardise(-np.clip((values - med) / s, -10, 3))
+def _best_and_latest(loss: NDArray[np.float64], most: int) -> list[int]:
+    """Indices of at most so many losses, in order: half the smallest, the rest the latest."""
+    if len(loss) <= most:
+        return list(range(len(loss)))
+    best = {int(i) for i in np.argsort(loss, kind="stable")[: most // 2]}
+    latest = [i for i in range(len(loss) - 1, -1, -1) if i not in best]
+    return sorted(best | set(latest[: most - len(best)]))
 
 
-TARGETS = {"rank": lambda v: rank_gauss(-v), "log": log_error, "plain": plain}
+def _record_fallback(study: Study, number: int, error: Exception) -> None:
+    text = f"trial {number}: random instead of Gaussian process ({error})"
+    warnings.warn(text, FallbackWarning, stacklevel=2)
+    study.set_user_attr("fallbacks", [*study.user_attrs.get("fallbacks", ()), text])

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from neural_automl.samplers._define_by_run import Configuration, Suggest, draw, neighbours
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 Score = Callable[[Sequence[Configuration]], "NDArray[np.float64]"]
@@ -26,12 +25,14 @@ class SearchSettings:
         n_neighbours: Neighbours of one configuration, at most.
         n_parents: Configurations whose neighbours are looked at in one round.
         n_rounds: Rounds at most; the search ends when the best has been a parent.
+        n_starts: Observations, best predicted first, whose neighbours are looked at first.
     """
 
     n_random: int = 100
-    n_neighbours: int = 40
-    n_parents: int = 4
-    n_rounds: int = 6
+    n_neighbours: int = 30
+    n_parents: int = 3
+    n_rounds: int = 5
+    n_starts: int = 5
 
 
 def search(
@@ -42,7 +43,7 @@ def search(
     fixed: Mapping[str, Any],
     settings: SearchSettings,
 ) -> list[Configuration]:
-    """Configurations by falling score: random ones, neighbours of the starts, and uphill from there.
+    """Give configurations by falling score: random ones, and uphill from the starts and these.
 
     Args:
         suggest: The define-by-run function.

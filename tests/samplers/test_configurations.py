@@ -223,9 +223,8 @@ def test_replay_drops_foreign_names() -> None:
 def test_equality_is_of_values() -> None:
     rng = np.random.default_rng(0)
     one = draw(cells, rng)
-    turned = Configuration(
-        dict(reversed(list(one.values.items()))), one.distributions, "other result"
-    )
+    values = dict(reversed(list(one.values.items())))
+    turned = Configuration(values, one.distributions, "other result")
 
     assert turned == one
     assert hash(turned) == hash(one)
