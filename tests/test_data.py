@@ -198,6 +198,33 @@ def test_equal_content_has_equal_fingerprints_whatever_the_file(tmp_path: Path) 
             "'y_test' .* does not go with 'y_train'",
             id="kinds of targets",
         ),
+        pytest.param(
+            {"x": X, "x_train": X, "y": Y}, "both x and x_train, .* both x_train", id="x, x_train"
+        ),
+        pytest.param(
+            {"train_x": X, "x_train": X, "y": Y}, "both train_x and x_train", id="two orders"
+        ),
+        pytest.param(
+            {"x": X, "y": Y, "x_val": X, "x_valid": X, "y_val": Y},
+            "both x_val and x_valid, which are both x_val",
+            id="val, valid",
+        ),
+        pytest.param(
+            {"x": X, "y": Y, "x_val": X.astype(np.float32), "y_val": Y},
+            "'x_val' has dtype float32 but 'x_train' uint8",
+            id="kinds of inputs",
+        ),
+        pytest.param({"x": X, "y": Y * 0}, "all targets are of one class", id="one class"),
+        pytest.param(
+            {"x": X, "y": np.full(60, 2**64 - 1, np.uint64)},
+            "labels 0 to C-1 but has 18446744073709551615",
+            id="unsigned labels",
+        ),
+        pytest.param(
+            {"x": np.where(np.arange(120).reshape(60, 2) == 7, np.nan, 1.0), "y": Y},
+            r"'x_train' holds 1 value that is NaN or infinite; the first is at \[3, 1\]",
+            id="place of a NaN",
+        ),
     ],
 )
 def test_a_file_that_breaks_a_rule_is_refused(

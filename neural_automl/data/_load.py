@@ -17,6 +17,7 @@ from neural_automl.data._prepare import (
     Array,
     Pair,
     check_agreement,
+    check_kinds,
     check_pair,
     describe_targets,
     prepare_inputs,
@@ -94,6 +95,7 @@ def _split(
     for part, pair in prepared.items():
         check_pair(pair, f"x_{part}", f"y_{part}")
     check_agreement(prepared)
+    check_kinds({part: x for part, (x, _) in raw.parts.items()})
     if "test" not in prepared and test_split > 0:
         prepared["train"], prepared["test"] = hold_out(prepared["train"], test_split, generator)
     if "val" not in prepared:
