@@ -84,4 +84,5 @@ def encode_column(column: Column, values: Array, texts: tuple[str, ...] | None) 
         return np.where(np.isnan(values), 0.0, scaled)[:, np.newaxis]
     places = {text: code for code, text in enumerate(texts)}
     codes = np.array([places[text] for text in column.categories])
-    return np.equal(values[:, np.newaxis], codes).astype(np.float64)
+    found: Array = np.equal(values[:, np.newaxis], codes)
+    return found.astype(np.float64)

@@ -270,7 +270,7 @@ def test_cells_are_slips_only_where_nine_of_ten_are_numbers(tmp_path: Path, coun
 def test_a_number_far_from_those_of_the_training_part_names_its_column(tmp_path: Path) -> None:
     rows = [f"{i % 2}e-30,{i % 2}" for i in range(40)]
     path = write(tmp_path / "t.csv", "\n".join(["a,y", *rows, "1e30,0"]))
-    outcomes = set()
+    outcomes: set[object] = set()
     for seed in range(12):
         try:
             outcomes.add(load_data(path, seed=seed).sample_shape)
