@@ -277,6 +277,7 @@ def test_a_file_of_another_kind_is_refused(
         pytest.param(Path("digits"), "no data set 'digits'", id="a path is not a name"),
         pytest.param(__file__, "the name must end in .npz", id="suffix"),
         pytest.param("", "no data set", id="nothing"),
+        pytest.param("a" * 5000 + ".csv", "cannot read 'aaa.*File name too long", id="long name"),
     ],
 )
 def test_an_unknown_source_is_refused_and_the_known_ones_named(
@@ -292,11 +293,13 @@ def test_an_unknown_source_is_refused_and_the_known_ones_named(
         pytest.param({"validation_split": 0.0}, "`validation_split` must be between", id="none"),
         pytest.param({"validation_split": 1.0}, "`validation_split` must be between", id="all"),
         pytest.param({"test_split": -0.1}, "`test_split` must be at least 0", id="negative"),
+        pytest.param({"seed": -1}, "`seed` must be at least 0 but got -1", id="seed"),
+        pytest.param({"validation_split": "0.2"}, "must be a number but got '0.2'", id="text"),
         pytest.param({"test_split": 1.0}, "`test_split` must be at least 0", id="test all"),
     ],
 )
 def test_shares_out_of_bounds_are_wrong_arguments(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         load_data("digits", **options)
 
 
