@@ -18,7 +18,7 @@ from neural_automl._terms import agree
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import create_pruner
 from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
-from neural_automl.exceptions import StudyError
+from neural_automl.exceptions import EvaluationError, StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective, trial_seed
 from neural_automl.parameters import did_you_mean
 from neural_automl.registry import (
@@ -46,6 +46,8 @@ Callback = Callable[[optuna.Study, FrozenTrial], None]
 #: As a constraint names it.
 _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
 _EXECUTORS: Final = {"sequential": None}
+# Drawn until the data fits one: a size that is open may be too small in most of them.
+_SAMPLES: Final = 64
 
 
 class AutoMLEngine:
@@ -230,9 +232,8 @@ class AutoMLEngine:
             ValueError: The strategy cannot search this space, or a metric is for another task.
         """
         space.check()
-        architecture = space.sample_architecture(seed=0)
         if isinstance(evaluator, ArchitectureEvaluator):
-            evaluator.check(architecture)
+            _check_data(space, evaluator)
         self._make_sampler(space, 0)
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
@@ -305,6 +306,18 @@ class AutoMLEngine:
 
 def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:
+    """Check that data fits a space; where an embedding's size is open, that one of them does."""
+    for seed in range(_SAMPLES):
+        try:
+            evaluator.check(space.sample_architecture(seed=seed))
+        except EvaluationError:  # this embedding has too little room; another may have it
+            if seed == _SAMPLES - 1:
+                raise
+        else:
+            return
 
 
 def _measured(metrics: Sequence[str]) -> list[str]:

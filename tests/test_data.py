@@ -198,6 +198,33 @@ def test_equal_content_has_equal_fingerprints_whatever_the_file(tmp_path: Path) 
             "'y_test' .* does not go with 'y_train'",
             id="kinds of targets",
         ),
+        pytest.param(
+            {"x": X, "x_train": X, "y": Y}, "both x and x_train, .* both x_train", id="x, x_train"
+        ),
+        pytest.param(
+            {"train_x": X, "x_train": X, "y": Y}, "both train_x and x_train", id="two orders"
+        ),
+        pytest.param(
+            {"x": X, "y": Y, "x_val": X, "x_valid": X, "y_val": Y},
+            "both x_val and x_valid, which are both x_val",
+            id="val, valid",
+        ),
+        pytest.param(
+            {"x": X, "y": Y, "x_val": X.astype(np.float32), "y_val": Y},
+            "'x_val' has dtype float32 but 'x_train' uint8",
+            id="kinds of inputs",
+        ),
+        pytest.param({"x": X, "y": Y * 0}, "all targets are of one class", id="one class"),
+        pytest.param(
+            {"x": X, "y": np.full(60, 2**64 - 1, np.uint64)},
+            "labels 0 to C-1 but has 18446744073709551615",
+            id="unsigned labels",
+        ),
+        pytest.param(
+            {"x": np.where(np.arange(120).reshape(60, 2) == 7, np.nan, 1.0), "y": Y},
+            r"'x_train' holds 1 value that is NaN or infinite; the first is at \[3, 1\]",
+            id="place of a NaN",
+        ),
     ],
 )
 def test_a_file_that_breaks_a_rule_is_refused(
@@ -250,6 +277,7 @@ def test_a_file_of_another_kind_is_refused(
         pytest.param(Path("digits"), "no data set 'digits'", id="a path is not a name"),
         pytest.param(__file__, "the name must end in .npz", id="suffix"),
         pytest.param("", "no data set", id="nothing"),
+        pytest.param("a" * 5000 + ".csv", "cannot read 'aaa.*File name too long", id="long name"),
     ],
 )
 def test_an_unknown_source_is_refused_and_the_known_ones_named(
@@ -265,11 +293,13 @@ def test_an_unknown_source_is_refused_and_the_known_ones_named(
         pytest.param({"validation_split": 0.0}, "`validation_split` must be between", id="none"),
         pytest.param({"validation_split": 1.0}, "`validation_split` must be between", id="all"),
         pytest.param({"test_split": -0.1}, "`test_split` must be at least 0", id="negative"),
+        pytest.param({"seed": -1}, "`seed` must be at least 0 but got -1", id="seed"),
+        pytest.param({"validation_split": "0.2"}, "must be a number but got '0.2'", id="text"),
         pytest.param({"test_split": 1.0}, "`test_split` must be at least 0", id="test all"),
     ],
 )
 def test_shares_out_of_bounds_are_wrong_arguments(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         load_data("digits", **options)
 
 

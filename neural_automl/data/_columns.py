@@ -42,7 +42,7 @@ def fit_column(name: str, values: Array, texts: tuple[str, ...] | None) -> Colum
         texts: All texts of the column, sorted, or None where it holds numbers.
 
     Raises:
-        DataError: Everything is missing.
+        DataError: Everything is missing, or the numbers are too near to each other to be scaled.
     """
     present = values[~np.isnan(values)]
     if present.size == 0:
@@ -51,7 +51,13 @@ def fit_column(name: str, values: Array, texts: tuple[str, ...] | None) -> Colum
         return Column(name, categories=tuple(texts[int(code)] for code in np.unique(present)))
     if present.min() == present.max():  # rounding can leave such a column a deviation above 0
         return Column(name, mean=float(present[0]))
-    return Column(name, mean=float(present.mean()), deviation=float(present.std()))
+    deviation = float(present.std())
+    if deviation < np.finfo(np.float64).tiny:  # the squares are too small for a double
+        raise DataError(
+            f"the numbers of the column '{name}' differ by {np.ptp(present):g} at most, too little "
+            "to be scaled; multiply them, or remove the column"
+        )
+    return Column(name, mean=float(present.mean()), deviation=deviation)
 
 
 def encode_column(column: Column, values: Array, texts: tuple[str, ...] | None) -> Array:
@@ -62,9 +68,21 @@ def encode_column(column: Column, values: Array, texts: tuple[str, ...] | None) 
         values: As ``fit_column`` takes them, of any part. What is missing, or a text that the
             training part lacks, becomes zeros.
         texts: As ``fit_column`` takes them.
+
+    Raises:
+        DataError: A number is too far from the others for float32.
     """
     if texts is None:
-        scaled = (values - column.mean) / column.deviation
+        with np.errstate(over="ignore"):  # reported below
+            scaled = (values - column.mean) / column.deviation
+        far = np.flatnonzero(np.abs(scaled) > np.finfo(np.float32).max)
+        if far.size:
+            raise DataError(
+                f"the column '{column.name}' holds {values[far[0]]:g}, too far from the mean "
+                f"{column.mean:g} where the deviation is {column.deviation:g}"
+            )
         return np.where(np.isnan(values), 0.0, scaled)[:, np.newaxis]
-    codes = np.searchsorted(np.array(texts), np.array(column.categories))
-    return np.equal(values[:, np.newaxis], codes).astype(np.float64)
+    places = {text: code for code, text in enumerate(texts)}
+    codes = np.array([places[text] for text in column.categories])
+    found: Array = np.equal(values[:, np.newaxis], codes)
+    return found.astype(np.float64)

@@ -24,10 +24,14 @@ Missing: TypeAlias = Literal["error", "mean"]
 TARGET_NAMES: Final = ("target", "label", "class", "y")
 # A column of more texts is a name, a free text, or numbers with a slip among them.
 _MOST_CATEGORIES: Final = 100
-# More whole numbers than these are amounts, not labels.
-_MOST_NUMBERED_CLASSES: Final = 100
+# More whole numbers, or texts, than these are amounts or names, not labels.
+_MOST_CLASSES: Final = 100
+# Where this share of the cells are numbers, the others are slips and not texts.
+_MOSTLY: Final = 0.9
 _MISSING: Final = frozenset({"", "na", "n/a", "nan", "null", "?"})
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+# More digits than these are no label, and need not fit an int64.
+_MOST_DIGITS: Final = 18
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
 _DECIMAL: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
@@ -43,6 +47,27 @@ class _Texts:
         """Return the line of the first cell that holds nothing, or None."""
         pairs = zip(self.cells, self.lines, strict=True)
         return next((line for cell, line in pairs if _is_missing(cell)), None)
+
+    def check_slips(self) -> None:
+        """Check that the cells are numbers, or are not nearly all numbers.
+
+        Raises:
+            DataError: A few are none; the first is named.
+        """
+        present = [
+            (cell, line)
+            for cell, line in zip(self.cells, self.lines, strict=True)
+            if not _is_missing(cell)
+        ]
+        odd = [(cell, line) for cell, line in present if not _DECIMAL.fullmatch(cell)]
+        numbers = len(present) - len(odd)
+        if odd and numbers >= _MOSTLY * len(present):
+            cell, line = odd[0]
+            raise DataError(
+                f"{numbers} of {len(present)} cells of the column '{self.name}' are numbers; the "
+                f"first that is no number is {excerpt(cell)} in line {line}; mend it, or write "
+                "all of them as texts"
+            )
 
 
 def read_csv(path: Path, target: str | None = None, missing: Missing = "error") -> Raw:
@@ -97,6 +122,7 @@ def _read_columns(path: Path) -> list[_Texts]:
         raise DataError(f"'{path}' must hold a line of names and lines of values")
     header, body = rows[0], rows[1:]
     _check_header(header, path)
+    _check_divider(rows, path)
     for row, line in zip(body, lines[1:], strict=True):
         if len(row) != len(header):
             raise DataError(
@@ -109,8 +135,12 @@ def _read_columns(path: Path) -> list[_Texts]:
 
 
 def _check_header(header: Sequence[str], path: Path) -> None:
-    if all(_DECIMAL.fullmatch(cell) for cell in header):
-        raise DataError(f"the first line of '{path}' must name the columns but holds numbers")
+    number = next(filter(_DECIMAL.fullmatch, header), None)
+    if number is not None:
+        raise DataError(
+            f"the first line of '{path}' must name the columns but holds the number "
+            f"{excerpt(number)}"
+        )
     if len(header) == 1 and re.search(r"[;\t|]", header[0]):
         raise DataError(f"the cells of '{path}' must be divided by commas")
     if "" in header:
@@ -121,6 +151,17 @@ def _check_header(header: Sequence[str], path: Path) -> None:
     name, count = Counter(header).most_common(1)[0]
     if count > 1:
         raise DataError(f"'{path}' has {count} columns of the name {excerpt(name)}")
+
+
+def _check_divider(rows: Sequence[Sequence[str]], path: Path) -> None:
+    """Refuse cells divided by another sign, with commas among what they hold."""
+    for sign in ";\t|":
+        counts = {sum(cell.count(sign) for cell in row) for row in rows}
+        if len(counts) == 1 and counts != {0}:
+            raise DataError(
+                f"the cells of '{path}' must be divided by commas, but every line holds "
+                f"{counts.pop()} of {sign!r}"
+            )
 
 
 def _find_target(names: Sequence[str], target: str | None, path: Path) -> int:
@@ -144,9 +185,11 @@ def _read_target(column: _Texts) -> tuple[Array, tuple[str, ...]]:
     if line is not None:
         raise DataError(f"the target column '{column.name}' holds no value in line {line}")
     cells = column.cells
+    column.check_slips()
     if all(_WHOLE.fullmatch(cell) for cell in cells):
+        _check_digits(column)
         numbers, labels = np.unique(np.array([*map(int, cells)]), return_inverse=True)
-        if len(numbers) > _MOST_NUMBERED_CLASSES:
+        if len(numbers) > _MOST_CLASSES:
             raise DataError(
                 f"the target column '{column.name}' holds {len(numbers)} different whole numbers; "
                 "write them with a decimal point to regress on them, or as texts for classes"
@@ -154,8 +197,24 @@ def _read_target(column: _Texts) -> tuple[Array, tuple[str, ...]]:
         return labels, tuple(map(str, numbers.tolist()))
     if all(_DECIMAL.fullmatch(cell) for cell in cells):
         return _numbers(column), ()
-    names, labels = np.unique(np.array(cells), return_inverse=True)
-    return labels, tuple(map(str, names.tolist()))
+    names = sorted(set(cells))  # NumPy's texts lose the NUL characters at their ends
+    if len(names) > _MOST_CLASSES:
+        raise DataError(
+            f"the target column '{column.name}' holds {len(names)} different texts, more than the "
+            f"{_MOST_CLASSES} that classes may have"
+        )
+    codes = {each: code for code, each in enumerate(names)}
+    return np.array([codes[cell] for cell in cells]), tuple(names)
+
+
+def _check_digits(column: _Texts) -> None:
+    for cell, line in zip(column.cells, column.lines, strict=True):
+        if len(cell.lstrip("+-")) > _MOST_DIGITS:
+            raise DataError(
+                f"the target column '{column.name}' holds {excerpt(cell)} in line {line}, but "
+                f"whole numbers may have {_MOST_DIGITS} digits; write them with a decimal point "
+                "to regress on them, or as texts for classes"
+            )
 
 
 def _read_feature(column: _Texts, missing: Missing) -> tuple[Array, tuple[str, ...] | None]:
@@ -169,6 +228,7 @@ def _read_feature(column: _Texts, missing: Missing) -> tuple[Array, tuple[str, .
     present = [cell for cell in column.cells if not _is_missing(cell)]
     if all(_DECIMAL.fullmatch(cell) for cell in present):
         return _numbers(column), None
+    column.check_slips()
     texts = sorted(set(present))
     if len(texts) > _MOST_CATEGORIES:
         first, at = next(

@@ -17,6 +17,7 @@ from neural_automl.data._prepare import (
     Array,
     Pair,
     check_agreement,
+    check_kinds,
     check_pair,
     describe_targets,
     prepare_inputs,
@@ -60,10 +61,17 @@ def load_data(
 
     Raises:
         DataError: There is no such source, or it cannot be used; the message says why.
-        ValueError: A share is out of bounds, or an option is for another kind of source.
+        TypeError: A share is no number.
+        ValueError: A share or the seed is out of bounds, or an option is for another kind of
+            source.
     """
+    for name, share in (("validation_split", validation_split), ("test_split", test_split)):
+        if share is not None and not isinstance(share, int | float):
+            raise TypeError(f"`{name}` must be a number but got {share!r}.")
     if not 0 < validation_split < 1:
         raise ValueError(f"`validation_split` must be between 0 and 1 but got {validation_split}.")
+    if seed < 0:
+        raise ValueError(f"`seed` must be at least 0 but got {seed}.")
     if test_split is not None and not 0 <= test_split < 1:
         raise ValueError(f"`test_split` must be at least 0 and below 1 but got {test_split}.")
     raw = _read(source, target, missing)
@@ -94,6 +102,7 @@ def _split(
     for part, pair in prepared.items():
         check_pair(pair, f"x_{part}", f"y_{part}")
     check_agreement(prepared)
+    check_kinds({part: x for part, (x, _) in raw.parts.items()})
     if "test" not in prepared and test_split > 0:
         prepared["train"], prepared["test"] = hold_out(prepared["train"], test_split, generator)
     if "val" not in prepared:
@@ -132,7 +141,10 @@ def _read(source: str | Path, target: str | None, missing: Missing) -> Raw:
         raise ValueError(f"`{name}` is for .csv files but the source is {excerpt(str(source))}.")
     if is_named:
         return _NAMED[str(source)]()
-    reader = _find_reader(source, path)
+    try:
+        reader = _find_reader(source, path)
+    except OSError as error:  # a name that no file can have
+        raise DataError(f"cannot read {excerpt(str(source))}: {error.strerror}") from error
     return read_csv(path, target, missing) if reader is read_csv else reader(path)
 
 

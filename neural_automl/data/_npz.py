@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ def read_npz(path: Path) -> Raw:
     """Read the arrays ``x_train``, ``y_train`` and so on, or ``x`` and ``y``; nothing pickled.
 
     Raises:
-        DataError: The file is broken, or lacks an array.
+        DataError: The file is broken, lacks an array, or holds two of a kind.
     """
     try:
         if not zipfile.is_zipfile(path):
@@ -23,6 +24,7 @@ def read_npz(path: Path) -> Raw:
         # Pickled objects can run any code on loading, so they are never read.
         with np.load(path, allow_pickle=False) as archive:
             wanted = {key: place for key in archive.files if (place := _place_of(key))}
+            _check_places(wanted, path)
             arrays = {place: np.asarray(archive[key]) for key, place in wanted.items()}
             found = ", ".join(archive.files) or "nothing"
     except DataError:
@@ -39,6 +41,14 @@ def read_npz(path: Path) -> Raw:
             if (part, axis) not in arrays:
                 raise DataError(f"'{path}' holds no {axis}_{part}; it holds {excerpt(found)}")
     return Raw({part: (arrays[part, "x"], arrays[part, "y"]) for part in sorted(parts)})
+
+
+def _check_places(wanted: Mapping[str, tuple[str, str]], path: Path) -> None:
+    first: dict[tuple[str, str], str] = {}
+    for key, (part, axis) in wanted.items():
+        other = first.setdefault((part, axis), key)
+        if other != key:
+            raise DataError(f"'{path}' holds both {other} and {key}, which are both {axis}_{part}")
 
 
 def _place_of(key: str) -> tuple[str, str] | None:

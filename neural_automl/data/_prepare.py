@@ -58,6 +58,8 @@ def prepare_targets(y: Array, name: str = "y") -> Array:
         raise DataError(f"'{name}' must have the shape (N,) or (N, K) but has {y.shape}")
     if y.dtype.kind == "f":
         return _finite_floats(y, name)
+    if y.max() > np.iinfo(np.int64).max:  # of uint64
+        raise DataError(f"'{name}' must hold the labels 0 to C-1 but has {y.max()}")
     labels = y.astype(np.int64)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
@@ -79,7 +81,8 @@ def describe_targets(targets: Iterable[Array]) -> tuple[Task, int | None]:
     """Return the task of prepared targets and the number of classes.
 
     Raises:
-        DataError: A label between 0 and the largest does not occur in any part.
+        DataError: A label between 0 and the largest does not occur in any part, or there is
+            one class only.
     """
     parts = list(targets)
     if parts[0].dtype.kind == "f":
@@ -95,7 +98,29 @@ def describe_targets(targets: Iterable[Array]) -> tuple[Task, int | None]:
             f"labels must be the integers 0 to C-1 but the largest is {classes - 1} "
             f"and {missing} does not occur"
         )
+    if classes == 1:
+        raise DataError("all targets are of one class; there must be at least 2")
     return "classification", classes
+
+
+def check_kinds(parts: Mapping[str, Array]) -> None:
+    """Raise a DataError unless the inputs of all parts, not yet prepared, are of one kind.
+
+    Images in uint8 are scaled and others are not, so that parts of two kinds would differ.
+    """
+    train = parts["train"]
+    for part, x in parts.items():
+        if _kind(x) != _kind(train):
+            raise DataError(
+                f"'x_{part}' has dtype {x.dtype} but 'x_train' {train.dtype}; all parts must hold "
+                "one kind of numbers"
+            )
+
+
+def _kind(x: Array) -> str:
+    if x.dtype == np.uint8 and x.ndim >= 3:
+        return "bytes"
+    return "integers" if x.dtype.kind in "iu" else x.dtype.kind
 
 
 def check_agreement(parts: Mapping[str, Pair]) -> None:
@@ -119,5 +144,7 @@ def _finite_floats(array: Array, name: str) -> Array:
         floats = np.ascontiguousarray(array, dtype=np.float32)
     bad = floats.size - int(np.isfinite(floats).sum())
     if bad:
-        raise DataError(f"'{name}' holds {bad} values that are NaN or infinite")
+        values = "1 value that is" if bad == 1 else f"{bad} values that are"
+        first = np.argwhere(~np.isfinite(floats))[0].tolist()
+        raise DataError(f"'{name}' holds {values} NaN or infinite; the first is at {first}")
     return floats

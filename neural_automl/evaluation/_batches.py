@@ -28,11 +28,15 @@ class Form:
         integers: Whether inputs stay integers, for an embedding.
         classes: Number of classes where the targets are labels, shape (N,); None where they are
             values, shape (N, K).
+        room: Number of ids that the embedding has room for, or None without one.
+        sample: Shape of each sample as the data gives it, or None where nobody says.
     """
 
     move: Move
     integers: bool
     classes: int | None
+    room: int | None = None
+    sample: tuple[int, ...] | None = None
 
     def inputs(self, x: Tensor) -> Tensor:
         """Return inputs (N, ...) as float32, or int64, in the shape that the network takes.
@@ -137,7 +141,7 @@ class LoadedBatches(Batches):
     def training(self, batch_size: int, generator: torch.Generator) -> Iterator[Batch]:
         """Yield one epoch."""
         largest = 0
-        for batch in self.load(batch_size, generator):
+        for batch in _collated(self.load(batch_size, generator)):
             x, y = self._convert(batch)
             if len(x) == 1 and largest > 1:
                 continue
@@ -146,14 +150,18 @@ class LoadedBatches(Batches):
 
     def whole(self, batch_size: int) -> Iterator[Batch]:
         """Yield every sample once."""
-        return map(self._convert, self.load(batch_size, None))
+        return map(self._convert, _collated(self.load(batch_size, None)))
 
     def steps(self, batch_size: int) -> int | None:
         """Return the number of training batches of an epoch, or None if nobody knows."""
         return self.length(batch_size)
 
     def _convert(self, batch: Any) -> Batch:
-        x, y = (as_tensor(part) for part in unpack(batch))
+        try:
+            x, y = (as_tensor(part) for part in unpack(batch))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"a batch cannot be read as arrays of numbers: {error}") from error
+        _check_batch(x, y, self.form)
         y = self.form.targets(y)
         classes = self.form.classes
         if classes is not None and not (y.min() >= 0 and y.max() < classes):
@@ -165,6 +173,30 @@ class LoadedBatches(Batches):
         if x.ndim == 4 and _prefers_channels_last(self.device):
             x = x.contiguous(memory_format=torch.channels_last)
         return x.to(self.device), y.to(self.device)
+
+
+def _collated(batches: Iterable[Any]) -> Iterator[Any]:
+    """Yield batches; samples that a loader cannot stack are an error of the data."""
+    try:
+        yield from batches
+    except RuntimeError as error:
+        if "stack expects each tensor to be equal size" not in str(error):
+            raise
+        raise DataError(f"the samples of a batch have different shapes: {error}") from error
+
+
+def _check_batch(x: Tensor, y: Tensor, form: Form) -> None:
+    if len(x) != len(y):
+        raise DataError(f"a batch holds {len(x)} inputs but {len(y)} targets")
+    if form.sample is not None and tuple(x.shape[1:]) != form.sample:
+        raise DataError(
+            f"a batch has samples of shape {tuple(x.shape[1:])} but the first one {form.sample}"
+        )
+    if form.room is not None and not (x.min() >= 0 and x.max() < form.room):
+        raise DataError(
+            f"a batch holds the integers {int(x.min())} to {int(x.max())} but the Embedding of the "
+            f"space has room for 0 to {form.room - 1}"
+        )
 
 
 def _prefers_channels_last(device: torch.device) -> bool:

@@ -367,6 +367,8 @@ class ArchitectureEvaluator:
             move=find_move(source.description.sample_shape, graph.input_shape, self._data_layout),
             integers=lookup_size(graph) is not None,
             classes=graph.output_shape[0] if loss == "cross_entropy" else None,
+            room=lookup_size(graph),
+            sample=source.description.sample_shape,
         )
 
     def _place(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from neural_automl.data import Task
-from neural_automl.exceptions import DataError
+from neural_automl.exceptions import DataError, EvaluationError
 from neural_automl.graph import Graph
 
 DataLayout: TypeAlias = Literal["auto", "channels_last", "channels_first"]
@@ -100,6 +100,10 @@ def lookup_size(graph: Graph) -> int | None:
     return min(sizes, default=None)
 
 
+class IdsError(DataError, EvaluationError):
+    """An embedding has too little room for the data; another choice of its size may have it."""
+
+
 def check_ids(data: Description, graph: Graph, name: str) -> None:
     """Check that samples are what the embedding of a network, if it has one, can look up.
 
@@ -109,7 +113,8 @@ def check_ids(data: Description, graph: Graph, name: str) -> None:
         name: Of the data, for messages.
 
     Raises:
-        DataError: They are no integers, or some are not from 0 to ``input_dim`` - 1.
+        DataError: They are no integers, or some are below 0.
+        IdsError: Some are above ``input_dim`` - 1.
     """
     size = lookup_size(graph)
     if size is None:
@@ -120,7 +125,8 @@ def check_ids(data: Description, graph: Graph, name: str) -> None:
         )
     smallest, largest = data.ids
     if smallest < 0 or largest >= size:
-        raise DataError(
+        kind = DataError if smallest < 0 else IdsError
+        raise kind(
             f"the {name} data holds the integers {smallest} to {largest} but the Embedding of the "
             f"space has room for 0 to {size - 1} (input_dim={size})"
         )

@@ -181,7 +181,7 @@ MANY = "\n".join(f"{i},{i % 2}" for i in range(20))
     [
         pytest.param("", "must hold a line of names and lines of values", id="empty"),
         pytest.param("a,y\n", "must hold a line of names and lines of values", id="header alone"),
-        pytest.param(MANY, "must name the columns but holds numbers", id="no header"),
+        pytest.param(MANY, "must name the columns but holds the number", id="no header"),
         pytest.param(f"a;y\n{MANY.replace(',', ';')}", "divided by commas", id="semicolons"),
         pytest.param(f"a\ty\n{MANY.replace(',', chr(9))}", "divided by commas", id="tabs"),
         pytest.param(f"a,\n{MANY}", "column 2 of .* has no name$", id="no name"),
@@ -208,6 +208,45 @@ MANY = "\n".join(f"{i},{i % 2}" for i in range(20))
             "the first that is no number is '15O' in line 152",
             id="slip in a number",
         ),
+        *[
+            pytest.param(
+                "a,y\n" + "\n".join(f"{i if i != 7 else slip},{i % 2}" for i in range(10)),
+                f"9 of 10 cells of the column 'a' are numbers; the first .* '{slip}' in line 9",
+                id=f"feature {slip}",
+            )
+            for slip in ("1O", "12%", "1_000", "inf")
+        ],
+        *[
+            pytest.param(
+                "a,y\n" + "\n".join(f"{i},{i + 0.5 if i != 7 else slip}" for i in range(10)),
+                f"9 of 10 cells of the column 'y' are numbers; the first .* '{slip}' in line 9",
+                id=f"target {slip}",
+            )
+            for slip in ("n.a.", "inf")
+        ],
+        pytest.param(
+            "a,y\n" + "\n".join(f"{i},n{i}" for i in range(101)),
+            "'y' holds 101 different texts, more than the 100 that classes",
+            id="texts as classes",
+        ),
+        pytest.param(
+            "a,y\n" + "\n".join(f"{i},{10**18 + i % 2}" for i in range(20)),
+            "'y' holds '1000000000000000000' in line 2, but whole numbers may have 18 digits",
+            id="19 digits",
+        ),
+        pytest.param("a,y\n" + "1,0\n" * 20, "all targets are of one class", id="one number"),
+        pytest.param("a,y\n" + "1,b\n" * 20, "all targets are of one class", id="one text"),
+        pytest.param(f"a,1.5\n{MANY}", "holds the number '1.5'", id="a number in the header"),
+        pytest.param(
+            "a,b;y\n" + "1,5;0\n1,5;1\n" * 9,
+            "divided by commas, but every line holds 1 of ';'",
+            id="semicolons with commas",
+        ),
+        pytest.param(
+            "a,y\n" + "\n".join(f"{i}e-200,{i % 2}" for i in range(20)),
+            "the column 'a' differ by .* too little to be scaled",
+            id="tiny spread",
+        ),
         pytest.param(
             "a,y\n" + "\n".join(f"{i},{i}" for i in range(101)),
             "'y' holds 101 different whole numbers; write them with a decimal point",
@@ -219,6 +258,39 @@ def test_a_table_that_breaks_a_rule_is_refused(tmp_path: Path, text: str, messag
     path = write(tmp_path / "t.csv", text)
     with pytest.raises(DataError, match=message):
         load_data(path)
+
+
+@pytest.mark.parametrize("count", [8, 9])
+def test_cells_are_slips_only_where_nine_of_ten_are_numbers(tmp_path: Path, count: int) -> None:
+    cells = [*map(str, range(count)), *"ab"[: 10 - count]]
+    rows = "\n".join(f"{cell},{i % 2}" for i, cell in enumerate(cells * 2))
+    path = write(tmp_path / "t.csv", f"a,y\n{rows}")
+    if count == 9:
+        with pytest.raises(DataError, match="18 of 20 cells of the column 'a' are numbers"):
+            load_data(path)
+    else:
+        assert load_data(path).columns[0].categories[-2:] == ("a", "b")
+
+
+def test_a_number_far_from_those_of_the_training_part_names_its_column(tmp_path: Path) -> None:
+    rows = [f"{i % 2}e-30,{i % 2}" for i in range(40)]
+    path = write(tmp_path / "t.csv", "\n".join(["a,y", *rows, "1e30,0"]))
+    outcomes: set[object] = set()
+    for seed in range(12):
+        try:
+            outcomes.add(load_data(path, seed=seed).sample_shape)
+        except DataError as error:
+            outcomes.add(str(error).split(",")[0])
+    assert outcomes == {(1,), "the column 'a' holds 1e+30"}
+
+
+def test_texts_that_differ_by_a_nul_at_the_end_are_two(tmp_path: Path) -> None:
+    rows = "\n".join(["u,b", "u\0,b\0"] * 20)
+    splits = load_data(write(tmp_path / "t.csv", f"a,y\n{rows}"))
+    assert splits.class_names == ("b", "b\0")
+    assert splits.columns[0].categories == ("u", "u\0")
+    x, y = splits.train
+    assert np.array_equal(x, np.eye(2)[y])
 
 
 def test_what_python_alone_takes_for_numbers_are_texts(tmp_path: Path) -> None:
