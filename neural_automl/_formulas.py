@@ -97,15 +97,18 @@ def pool_shape(a: Attributes, x: Shape) -> Shape:
     return (*sizes, x[-1])
 
 
-def pool_stored(a: Attributes, x: Shape) -> int:
+def pool_cuts(a: Attributes) -> tuple[int, ...]:
     # A stride of one with one pixel more behind than before is pooled with the larger padding
     # on both sides and cut: the cut is a view, the memory is that of the uncut result.
+    return tuple(
+        int(stride == 1 and after > before)
+        for stride, (before, after) in zip(a["strides"], a["padding"], strict=True)
+    )
+
+
+def pool_stored(a: Attributes, x: Shape) -> int:
     shape = pool_shape(a, x)
-    cut = [
-        s == 1 and after > before
-        for s, (before, after) in zip(a["strides"], a["padding"], strict=True)
-    ]
-    stored: int = prod(n + extra for n, extra in zip(shape[:-1], cut, strict=True)) * shape[-1]
+    stored: int = prod(n + cut for n, cut in zip(shape[:-1], pool_cuts(a), strict=True)) * shape[-1]
     return stored
 
 

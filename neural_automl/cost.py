@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl._strides import Strided, contiguous, viewed
 from neural_automl.graph import layouts
 from neural_automl.primitives import PRIMITIVES
 
 if TYPE_CHECKING:
     from neural_automl.graph import Graph
+    from neural_automl.primitives import Shape
 
 _BYTES: Final = 4  # float32
 _COPIES: Final = 4  # weights, gradients and two moments of the optimizer
@@ -127,17 +130,46 @@ def _peak_elements(graph: Graph) -> int:
 def _stored_elements(graph: Graph) -> list[int]:
     """Return the elements that each node's output keeps: 0 for a view of its input.
 
-    Flattening and reshaping are views unless the input lies in the other layout: then PyTorch
-    must copy it.
+    Flattening and reshaping are views unless the input's elements lie in another order: then
+    PyTorch must copy them. How they lie is followed from the input on.
     """
     made = layouts(graph)
+    lies: list[Strided] = []
     stored = []
     for index, node in enumerate(graph.built_nodes()):
+        layout = made[index]
+        inputs = tuple(_turned(lies[source], made[source], layout) for source in node.inputs)
+        sizes = _sizes(node.shape, layout)
         elements = node.facts.stored
         if node.op in ("Flatten", "Reshape"):
-            shape = graph.nodes[node.inputs[0]].shape
-            turned = made[index] != made[node.inputs[0]]
-            if turned and shape[-1] > 1 and prod(shape[:-1]) > 1:
-                elements = prod(shape)
+            view = viewed(inputs[0], sizes)
+            elements = prod(sizes) if view is None else 0
+            strides = contiguous({}, layout, sizes) if view is None else view
+        else:
+            strides = _strides(node.op, node.attributes, layout, sizes, inputs)
+        lies.append(Strided(sizes, strides))
         stored.append(elements)
     return stored
+
+
+@lru_cache(maxsize=1 << 16)
+def _strides(
+    name: str, attributes: tuple[Any, ...], layout: str, sizes: Shape, inputs: tuple[Strided, ...]
+) -> Shape:
+    row = PRIMITIVES[name]
+    values = dict(zip(row.attributes, attributes, strict=True))
+    return row.strides(values, layout, sizes, *inputs)
+
+
+def _sizes(shape: Shape, layout: str) -> Shape:
+    """Return the sizes of one sample as PyTorch holds it in a layout."""
+    return (1, shape[-1], *shape[:-1]) if layout == "channels_first" else (1, *shape)
+
+
+def _turned(x: Strided, made: str, layout: str) -> Strided:
+    """Return a value as the view that a permutation gives where the layout is another."""
+    if made == layout or len(x.sizes) == 2:
+        return x
+    axes = range(1, len(x.sizes))
+    order = (axes[-1], *axes[:-1]) if layout == "channels_first" else (*axes[1:], axes[0])
+    return x.permuted((0, *order))

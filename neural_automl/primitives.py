@@ -15,6 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from neural_automl import _formulas as formulas
+from neural_automl import _strides as strides
 from neural_automl import _torch_forms as torch_forms
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Primitive:
         weighted: Whether it counts in the depth of a network.
         view: Whether its output shares its input's memory in inference.
         stored: Elements that the output keeps in memory, where not those of its shape.
+        strides: How the output of the PyTorch form lies in memory:
+            ``(attributes, layout, sizes, *inputs) -> strides``, see ``_strides``.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Primitive:
     weighted: bool = False
     view: bool = False
     stored: Callable[..., int] | None = None
+    strides: strides.Rule = strides.contiguous
 
 
 _FIRST: Final[Layout] = "channels_first"
@@ -92,9 +96,25 @@ _ROWS: Final = (
         macs=formulas.conv_macs,
         layout=_FIRST,
         weighted=True,
+        strides=strides.like_input,
     ),
-    Primitive("Pad", ("padding",), formulas.pad_shape, torch_forms.pad, layout=_FIRST),
-    Primitive("Crop", ("offset",), formulas.crop_shape, torch_forms.crop, layout=_FIRST, view=True),
+    Primitive(
+        "Pad",
+        ("padding",),
+        formulas.pad_shape,
+        torch_forms.pad,
+        layout=_FIRST,
+        strides=strides.padded,
+    ),
+    Primitive(
+        "Crop",
+        ("offset",),
+        formulas.crop_shape,
+        torch_forms.crop,
+        layout=_FIRST,
+        view=True,
+        strides=strides.same_strides,
+    ),
     Primitive(
         "MaxPool",
         ("pool_size", "strides", "padding"),
@@ -102,6 +122,7 @@ _ROWS: Final = (
         torch_forms.max_pool,
         layout=_FIRST,
         stored=formulas.pool_stored,
+        strides=strides.pooled,
     ),
     Primitive(
         "AveragePool",
@@ -110,6 +131,7 @@ _ROWS: Final = (
         torch_forms.average_pool,
         layout=_FIRST,
         stored=formulas.pool_stored,
+        strides=strides.pooled,
     ),
     Primitive(
         "GlobalAveragePool",
@@ -132,6 +154,7 @@ _ROWS: Final = (
         torch_forms.batch_norm,
         params=formulas.affine,
         layout=_FIRST,
+        strides=strides.normed,
     ),
     Primitive(
         "LayerNorm",
@@ -148,9 +171,23 @@ _ROWS: Final = (
         torch_forms.group_norm,
         params=formulas.affine,
         layout=_FIRST,
+        strides=strides.like_input,
     ),
-    Primitive("Activation", ("function",), formulas.same, torch_forms.activation),
-    Primitive("Dropout", ("rate",), formulas.same, torch_forms.dropout, view=True),
+    Primitive(
+        "Activation",
+        ("function",),
+        formulas.same,
+        torch_forms.activation,
+        strides=strides.activated,
+    ),
+    Primitive(
+        "Dropout",
+        ("rate",),
+        formulas.same,
+        torch_forms.dropout,
+        view=True,
+        strides=strides.same_strides,
+    ),
     Primitive(
         "Flatten",
         (),
@@ -201,10 +238,18 @@ _ROWS: Final = (
         layout=_LAST,
         weighted=True,
     ),
-    Primitive("Add", (), formulas.equal_shapes, torch_forms.add),
-    Primitive("Multiply", (), formulas.broadcast_shape, torch_forms.multiply),
-    Primitive("Concatenate", (), formulas.concatenate_shape, torch_forms.concatenate),
-    Primitive("Zeros", ("stride",), formulas.zeros_shape, torch_forms.zeros),
+    Primitive("Add", (), formulas.equal_shapes, torch_forms.add, strides=strides.elementwise),
+    Primitive(
+        "Multiply", (), formulas.broadcast_shape, torch_forms.multiply, strides=strides.elementwise
+    ),
+    Primitive(
+        "Concatenate",
+        (),
+        formulas.concatenate_shape,
+        torch_forms.concatenate,
+        strides=strides.joined,
+    ),
+    Primitive("Zeros", ("stride",), formulas.zeros_shape, torch_forms.zeros, strides=strides.zeros),
     # Only the lowering to PyTorch makes these; the graph itself is channels-last.
     Primitive("Permute", ("order",), formulas.same, torch_forms.permute, view=True),
 )

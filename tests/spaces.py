@@ -103,12 +103,59 @@ def _operations() -> list[object]:
     ]
 
 
+def _turned() -> list[object]:
+    """Return layers that leave an image channels last in memory, and such as may keep it so."""
+    padded = Layer("Conv2D", FILTERS, 2, padding="same")
+    return [
+        LayerChoice([Layer("Dense", FILTERS), "LayerNormalization"]),
+        LayerChoice(
+            [
+                Layer("ZeroPadding2D", Choice((1, 1), (0, 1))),
+                padded,
+                [Layer("SamePool", kernel_size=Choice(2, 3)), "BatchNormalization"],
+                [Layer("GroupNormalization", 1), "ReLU"],
+                Parallel([padded, Layer("Dense", 4)], merge="concat"),
+                Residual([padded, Layer("Activation", Choice("tanh", "softmax"))]),
+                Layer("Zero", Choice(1, 2)),
+            ]
+        ),
+        Maybe("ReLU"),
+    ]
+
+
+def _reshaped() -> list[object]:
+    """Return layers that take features to an image and back, the axes joined in other ways."""
+    return [
+        Layer("Dense", 48),
+        LayerChoice([Layer("Reshape", (4, 3, 4)), Layer("Reshape", (2, 6, 4))]),
+        LayerChoice(
+            [
+                [],
+                Layer("ConvBN", kernel_size=Choice(1, 3)),
+                Layer("LayerNormalization"),
+                [Layer("Dense", 4), Layer("Conv2D", 4, 2, padding="same"), "ReLU"],
+            ]
+        ),
+        LayerChoice(
+            [
+                Layer("Reshape", (12, 4)),
+                Layer("Reshape", (4, 12)),
+                Layer("Reshape", (48,)),
+                Layer("Reshape", (6, 4, 2)),
+            ]
+        ),
+        "Flatten",
+    ]
+
+
 def image_space() -> ArchitectureSpace:
     """Return a space over (9, 8, 3) images with every layer for them, in any order."""
     return ArchitectureSpace(
         (9, 8, 3),
         [
+            Maybe(LayerChoice([Layer("Reshape", (8, 9, 3)), Layer("Reshape", (6, 6, 6))])),
             Repeat([LayerChoice(_images()), Maybe(Layer("Dropout", 0.2))], Range(1, 5)),
+            Maybe(_turned()),
             LayerChoice(["GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten"]),
             Repeat(
                 [
@@ -127,6 +174,7 @@ def image_space() -> ArchitectureSpace:
                     "Flatten",
                 ]
             ),
+            Maybe(_reshaped()),
             Layer("Output", 5, activation=Choice(None, "softmax", "sigmoid")),
         ],
         {"loss": Choice("cross_entropy", "mse")},
@@ -149,6 +197,7 @@ def sequence_space() -> ArchitectureSpace:
         Layer("Activation", Choice(*ACTIVATIONS)),
         Residual(Layer("Conv1D", FILTERS, 3, strides=Choice(1, 2), padding="same")),
         Parallel([[], Layer("Conv1D", 4, 1)]),
+        Parallel([Layer("MaxPooling1D", 3, 1, "same"), Layer("Conv1D", 4, 1)]),
         *_recurrent(),
     ]
     return ArchitectureSpace(

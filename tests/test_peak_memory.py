@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from math import prod
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,9 +15,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from neural_automl.architecture import Architecture
+from neural_automl.architecture import Architecture, LayerConfig
 from tests.spaces import SPACES, feasible, many
 from tests.test_models import random_inputs
+
+
+def config(kind: str, *sublayers: LayerConfig, **params: Any) -> LayerConfig:
+    return LayerConfig(kind, params, sublayers)
 
 
 class LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's is untyped
@@ -80,9 +86,71 @@ def architectures() -> Iterator[tuple[str, Architecture]]:
             yield f"{name}{index}", architecture
 
 
+def reshaped(architecture: Architecture, seed: int) -> Architecture:
+    """Cut a network somewhere and reshape what it has there: flat, or two axes joined."""
+    random = Random(seed)
+    layers = architecture.layers[: random.randrange(1, len(architecture.layers))]
+    first, *rest = Architecture(architecture.input_shape, layers).graph.output_shape
+    shapes = [(first * prod(rest),), (first, prod(rest)), (first * prod(rest[:-1]), *rest[-1:])]
+    return Architecture(
+        architecture.input_shape, (*layers, config("Reshape", shape=random.choice(shapes)))
+    )
+
+
 CASES = dict(architectures())
 
 
 @pytest.mark.parametrize("architecture", list(CASES.values()), ids=list(CASES))
 def test_peak_memory_is_that_of_live_storages(architecture: Architecture) -> None:
+    assert architecture.cost.peak_memory_bytes == measured_peak(architecture)
+
+
+@pytest.mark.parametrize("seed", range(len(CASES)), ids=list(CASES))
+def test_a_reshape_anywhere_is_a_view_or_a_copy_as_in_torch(seed: int) -> None:
+    architecture = reshaped(list(CASES.values())[seed], seed)
+    assert architecture.cost.peak_memory_bytes == measured_peak(architecture)
+
+
+FLAT, DENSE = config("Flatten"), config("Dense", units=8)
+CONV = config("Conv2D", filters=8, kernel_size=1)
+ORDERS = {
+    "pad": ((28, 28, 4), DENSE, config("ZeroPadding2D", padding=3), FLAT),
+    "no-pad": ((4, 6, 4), DENSE, config("ZeroPadding2D", padding=0), FLAT),
+    "uneven-conv": (
+        (28, 28, 4),
+        config("LayerNormalization"),
+        config("Conv2D", filters=8, kernel_size=2, padding="same"),
+        FLAT,
+    ),
+    "one-row": (
+        (28, 28, 1),
+        config("Conv2D", filters=64, kernel_size=1),
+        config("Reshape", shape=(784, 64)),
+        config("GlobalAveragePooling1D"),
+    ),
+    "merged-rows": ((8, 8, 8), config("Reshape", shape=(64, 8))),
+    "one-channel": ((4, 6, 4), config("Dense", units=1), CONV, FLAT),
+    "one-channel-normed": (
+        (4, 6, 4),
+        config("Dense", units=1),
+        config("BatchNormalization"),
+        CONV,
+        FLAT,
+    ),
+    "mixed-cat": ((4, 6, 4), config("parallel", DENSE, CONV), FLAT),
+    "mixed-add-last": ((4, 6, 4), config("parallel", DENSE, CONV, merge="add"), FLAT),
+    "mixed-add-first": ((4, 6, 4), config("parallel", CONV, DENSE, merge="add"), FLAT),
+    "squeeze": ((4, 6, 4), DENSE, config("SqueezeExcitation", ratio=2), FLAT),
+    "softmax": ((4, 6, 4), DENSE, config("Activation", name="softmax"), CONV, FLAT),
+    "strided-zeros": ((5, 6, 4), DENSE, config("Zero", strides=2), FLAT),
+    "pooled-sequence": ((12, 4), DENSE, config("MaxPooling1D"), FLAT),
+    "normed-sequence": ((12, 4), DENSE, config("BatchNormalization"), FLAT),
+    "recurrent": ((12, 4), config("GRU", units=4, return_sequences=True), config("ReLU"), FLAT),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS.values(), ids=ORDERS)
+def test_flattening_copies_where_torch_copies(case: tuple[Any, ...]) -> None:
+    shape, *layers = case
+    architecture = Architecture(shape, tuple(layers))
     assert architecture.cost.peak_memory_bytes == measured_peak(architecture)

@@ -18,6 +18,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_imports",
         "_lowering",
         "_similarity",
+        "_strides",
         "_torch_forms",
         "_version",
         "architecture",
