@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from optuna.trial import FixedTrial
 
-from neural_automl.architecture_space import ArchitectureSpace, Call, Cell, Maybe
+from neural_automl.architecture_space import ArchitectureSpace, Call, Cell, Layer, Maybe
 from neural_automl.dsl import parse
 from neural_automl.exceptions import DSLError
 from tests.strategies import spaces
@@ -141,6 +141,24 @@ def test_a_network_of_no_layer_reads_back(layers: list[Any]) -> None:
     assert ArchitectureSpace.from_dsl(space.to_dsl()) == space
     assert "  layers:\n    {}\n" in architecture.to_dsl()
     assert ArchitectureSpace.from_dsl(architecture.to_dsl()).sample_architecture() == architecture
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Layer("ResidualConnection", body=[Maybe("ReLU")]),
+        Layer("TransformerEncoder", 2, 8, body=[Maybe("ReLU")]),
+    ],
+    ids=lambda layer: layer.type,
+)
+def test_a_block_that_comes_out_empty_reads_back_as_the_identity(layer: Layer) -> None:
+    space = ArchitectureSpace((6, 4), [layer])
+    architecture = space.suggest(FixedTrial({"layers[0][0].maybe": False}))
+    again = ArchitectureSpace.from_dsl(architecture.to_dsl()).sample_architecture()
+
+    assert again == architecture
+    assert again.cost == architecture.cost
+    assert again.key == architecture.key
 
 
 def test_the_outline_is_in_words_of_the_language() -> None:

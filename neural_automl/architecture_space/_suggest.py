@@ -226,9 +226,10 @@ class Walk:
         elif find_layer(node.type)[0].blocks == "branches":
             body = [self._branch(b, f"{path}[{k}]") for k, b in enumerate(node.body)]
         else:
-            # A body of nothing but choices may come out empty: then it is the identity.
+            # A body of nothing but choices may come out empty: then it is the identity, written
+            # as a layer, since a text may not leave a block empty.
             body = self._below(body_paths(node.body, path)) or [
-                LayerConfig("sequence", path=path, position=node.position)
+                LayerConfig("SkipConnection", path=path, position=node.position)
             ]
         return LayerConfig(node.type, params, tuple(body), path, node.position)
 
