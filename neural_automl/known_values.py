@@ -162,9 +162,11 @@ def _goes_first(rival: FrozenTrial, ticket: int, number: int) -> bool:
 def is_reusable(trial: FrozenTrial) -> bool:
     """Return whether a finished trial was trained itself, and would train so again.
 
-    One that found no memory might find it on another device.
+    One that found no memory, or was too slow, might not be so on another device.
     """
     attributes = trial.user_attrs
     if trial.state not in _FINISHED or not attributes.get(CLAIM) or "cached_from" in attributes:
         return False
-    return trial.state == TrialState.COMPLETE or "memory" not in trial.constraints
+    if trial.state == TrialState.COMPLETE:
+        return True
+    return all(trial.constraints.get(name, 0.0) <= 0 for name in ("memory", "latency"))

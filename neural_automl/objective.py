@@ -12,19 +12,23 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
-from optuna.trial import TrialState
 
 from neural_automl._leases import Lease
 from neural_automl._memory import MemoryLimits
 from neural_automl._terms import Terms, agree
+from neural_automl._trial_run import TrialRun, as_floats, infeasible, take_over
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
-from neural_automl.early_stopping import may_stop_at
-from neural_automl.evaluation import EvaluationContext, Evaluator, direction_of
+from neural_automl.evaluation import (
+    EvaluationContext,
+    Evaluator,
+    direction_of,
+    measure_latency,
+)
 from neural_automl.exceptions import DivergenceError, EvaluationError, OutOfMemoryError, SpaceError
 from neural_automl.hyperparameters import TRAINING
 from neural_automl.identity import identity_of
-from neural_automl.known_values import Known, KnownValues
+from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.studies import artifact_store_of
 
@@ -56,6 +60,10 @@ class ArchitectureObjective:
         metrics: The metric to optimise, or several; the evaluator's, or among ``params``,
             ``macs``, ``peak_memory_bytes`` and ``depth``.
         constraints: Further limits, in any form that a space takes.
+        soft_constraints: Limits, in the same forms, that are recorded as constraints of the trial
+            but do not keep an architecture from being trained.
+        max_latency: Seconds that the forward pass of one sample may take, measured before the
+            training, in the median, on the device; see ``evaluation.measure_latency``.
         epochs: Longest training; None leaves it to the evaluator or the architecture.
         seed: Each trial trains with a seed that follows from this and its number.
         device: Handed to the evaluator.
@@ -89,6 +97,8 @@ class ArchitectureObjective:
         *,
         metrics: str | Sequence[str] = "val_accuracy",
         constraints: Any = None,
+        soft_constraints: Any = None,
+        max_latency: float | None = None,
         epochs: int | None = None,
         seed: int = 0,
         device: str = "auto",
@@ -114,6 +124,10 @@ class ArchitectureObjective:
             *space.constraints,
             *as_constraints(constraints or ()),
         )
+        self.soft_constraints = as_constraints(soft_constraints or ())
+        if max_latency is not None and not max_latency > 0:
+            raise ValueError(f"`max_latency` must be above 0 seconds but got {max_latency}")
+        self.max_latency = max_latency
         self.epochs = epochs
         self.seed = seed
         self.device = device
@@ -200,7 +214,7 @@ class ArchitectureObjective:
             architecture = self.space.suggest(trial)
             cost = architecture.cost
         except SpaceError as error:
-            raise _infeasible(trial, {"shape": 1.0}, str(error)) from error
+            raise infeasible(trial, {"shape": 1.0}, str(error)) from error
         record: dict[str, Any] = {
             "architecture_key": architecture.key,
             "params": cost.params,
@@ -217,14 +231,29 @@ class ArchitectureObjective:
             if excesses[name] > 0
         ]
         if broken:
-            raise _infeasible(trial, excesses, f"breaks {', '.join(broken)}")
+            raise infeasible(trial, excesses, f"breaks {', '.join(broken)}")
         excess = self._memory.excess(architecture, self._device_name())
         if excess > 0:
             reason = "an architecture no larger found no memory on this device"
-            raise _infeasible(trial, {**excesses, "memory": excess}, reason)
+            raise infeasible(trial, {**excesses, "memory": excess}, reason)
+        excesses |= {str(limit): limit.excess(cost) for limit in self.soft_constraints}
         for name, value in excesses.items():
             trial.set_constraint(name, value)
         return architecture
+
+    def _check_latency(self, trial: Trial, architecture: Architecture) -> None:
+        if self.max_latency is None:
+            return
+        device = self._device_name()
+        latency = measure_latency(architecture, device="cpu" if device == "auto" else device)
+        trial.set_user_attr("latency", latency.median)
+        trial.set_user_attr("latency_iqr", latency.iqr)
+        trial.set_user_attr("latency_noisy", latency.is_noisy)
+        excess = latency.median - self.max_latency
+        if excess > 0:
+            reason = f"takes {latency.median:.3g} s a sample, above {self.max_latency:.3g} s"
+            raise infeasible(trial, {"latency": excess}, reason)
+        trial.set_constraint("latency", excess)
 
     def _device_name(self) -> str:
         choose = getattr(self.evaluator, "choose_device", None)
@@ -243,13 +272,14 @@ class ArchitectureObjective:
         with Lease(trial):
             known = self._known.find_or_claim(trial, claim)
             if known is not None:
-                return self._values(architecture, _take_over(trial, known))
+                return self._values(architecture, take_over(trial, known))
+            self._check_latency(trial, architecture)
             return self._train(trial, architecture, epochs)
 
     def _train(
         self, trial: Trial, architecture: Architecture, epochs: int
     ) -> float | tuple[float, ...]:
-        run = _Run(trial, self.metrics, self.value)
+        run = TrialRun(trial, self.metrics, self.value)
         context = EvaluationContext(
             epochs=epochs,
             seed=trial_seed(self.seed, trial.number),
@@ -263,17 +293,17 @@ class ArchitectureObjective:
         trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         trial.set_user_attr("device", self._device_name())
         try:
-            metrics = _as_floats(self.evaluator.evaluate(architecture, context))
+            metrics = as_floats(self.evaluator.evaluate(architecture, context))
             self._check_finite(metrics)
         except DivergenceError as error:
             run.record(run.last)
-            raise _infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
+            raise infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
         except OutOfMemoryError as error:
             self._memory.remember(trial.study, architecture, self._device_name())
-            raise _infeasible(trial, {"memory": 1.0}, str(error)) from error
+            raise infeasible(trial, {"memory": 1.0}, str(error)) from error
         except EvaluationError as error:
             run.record(run.last)
-            raise _infeasible(trial, {"training": 1.0}, str(error)) from error
+            raise infeasible(trial, {"training": 1.0}, str(error)) from error
         run.record(metrics)
         if run.stopped:
             raise optuna.TrialPruned(f"stopped after epoch {run.epoch}")
@@ -316,105 +346,12 @@ class ArchitectureObjective:
         return values[0] if len(values) == 1 else tuple(values)
 
 
-class _Run:
-    """One training as it is seen from the trial."""
-
-    def __init__(self, trial: Trial, metrics: Sequence[str], value: str) -> None:
-        self._trial = trial
-        self._metrics = metrics
-        self._value = value
-        self.curve: list[dict[str, float]] = []
-        self.weights: Mapping[str, Any] | None = None
-        self.epoch = 0
-        self.stopped = False
-
-    @property
-    def last(self) -> dict[str, float]:
-        """The metrics of the last epoch."""
-        return self.curve[-1] if self.curve else {}
-
-    def report(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Keep an epoch's metrics and report the one that is optimised."""
-        if step <= self.epoch:
-            raise ValueError(
-                f"an evaluator must report epochs from 1 on, rising, but {step} came after "
-                f"{self.epoch}"
-            )
-        self.epoch = step
-        metrics = _as_floats(metrics)
-        self.curve.append({"epoch": step, **metrics})
-        if len(self._metrics) == 1 and self._metrics[0] in metrics:
-            # Optuna has no intermediate values for several objectives.
-            self._trial.report(metrics[self._metrics[0]], step)
-
-    def should_stop(self) -> bool:
-        """Ask the pruner, where it can decide anything at this epoch."""
-        if len(self._metrics) == 1 and may_stop_at(self._trial.study.pruner, self.epoch):
-            self.stopped = self._trial.should_prune()
-        return self.stopped
-
-    def keep(self, state: Mapping[str, Any]) -> None:
-        """Keep the weights that the evaluator saves."""
-        self.weights = state.get("weights")
-
-    def record(self, metrics: Mapping[str, float]) -> None:
-        """Write the metrics to the trial."""
-        for name, value in {**metrics, "epochs": self.epoch}.items():
-            if name != "epoch":
-                self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
-
-
-def _as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Return metrics as plain numbers: a storage writes no scalar of NumPy or torch."""
-    return {name: float(value) for name, value in metrics.items()}
-
-
 def _metric_key(metric: str, metrics: Mapping[str, float], value: str) -> str:
     key = f"{metric}.best" if value == "best" else metric
     if key not in metrics:
         listed = ", ".join(name for name in metrics if "." not in name)
         raise ValueError(f"the evaluator gave no metric {metric!r}; it gave {listed}")
     return key
-
-
-#: What a trial says of itself, not of the network that it trained.
-_OWN: Final = frozenset(
-    {
-        "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
-        "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
-        "seed", "ticket", "train_seconds", "training_key", "worker",
-    }
-)  # fmt: skip
-
-
-def _take_over(trial: Trial, known: Known) -> dict[str, float]:
-    """Give a trial the metrics of an equal training, and return them.
-
-    Raises:
-        optuna.TrialPruned: That training was stopped, or came to no end.
-    """
-    trial.set_user_attr("cached_from", known.name)
-    source = known.trial
-    metrics: dict[str, float] = {}
-    for name, value in source.user_attrs.items():
-        if name not in _OWN and isinstance(value, int | float):
-            trial.set_user_attr(name, value)
-            metrics[name] = value
-    if "infeasible" in source.user_attrs:
-        raise _infeasible(trial, source.constraints, source.user_attrs["infeasible"])
-    if source.state == TrialState.PRUNED:
-        if source.last_step is not None and len(trial.study.directions) == 1:
-            trial.report(source.intermediate_values[source.last_step], source.last_step)
-        raise optuna.TrialPruned(f"stopped as the equal trial {known.name} was")
-    return metrics
-
-
-def _infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:
-    """Mark a trial as infeasible and return what to raise."""
-    for name, value in constraints.items():
-        trial.set_constraint(name, value)
-    trial.set_user_attr("infeasible", reason)
-    return optuna.TrialPruned(f"infeasible: {reason}")
 
 
 def trial_seed(seed: int, number: int) -> int:

@@ -2,6 +2,7 @@
 
 from neural_automl.evaluation._context import EvaluationContext, Evaluator
 from neural_automl.evaluation._evaluator import ArchitectureEvaluator
+from neural_automl.evaluation._latency import Latency, measure_latency
 from neural_automl.evaluation._names import METRIC_NAMES
 from neural_automl.evaluation._tracker import MetricTracker, direction_of
 
@@ -10,6 +11,8 @@ __all__ = [
     "ArchitectureEvaluator",
     "EvaluationContext",
     "Evaluator",
+    "Latency",
     "MetricTracker",
     "direction_of",
+    "measure_latency",
 ]

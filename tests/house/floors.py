@@ -43,6 +43,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_options",
         "_proposals",
         "_terms",
+        "_trial_run",
         "artifacts",
         "early_stopping",
         "executor",
