@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
-from itertools import chain, combinations, permutations, product
+from itertools import chain, combinations, pairwise, permutations, product
 from typing import Any
 
 import pytest
@@ -170,6 +171,54 @@ def ring_piece(pairs: list[tuple[int, int]]) -> Piece:
         rows += [(ADD, tuple(sorted((a + 1, b + 1))))]
     rows += [(CONV, (count + 1 + k,)) for k in range(len(pairs))]
     return with_last(rows)
+
+
+@st.composite
+def regular_pairs(draw: Draw) -> list[tuple[int, int]]:
+    """Draw one to three times all nodes in rings: colours tell no node of them from another."""
+    pairs = []
+    count = draw(st.integers(3, 8))
+    for _ in range(draw(st.integers(1, 3))):
+        nodes = draw(st.permutations(range(count)))
+        cuts = sorted({0, count, *draw(st.lists(st.integers(1, count - 1), max_size=2))})
+        for start, end in pairwise(cuts):
+            ring = nodes[start:end]
+            pairs += list(zip(ring, ring[1:] + ring[:1], strict=True))
+    return pairs
+
+
+@given(data=st.data())
+def test_what_colours_do_not_tell_apart_has_one_text(data: st.DataObject) -> None:
+    pairs = data.draw(regular_pairs())
+    names = data.draw(st.permutations(range(1 + max(map(max, pairs)))))
+    other = [(names[a], names[b]) for a, b in data.draw(st.permutations(pairs))]
+
+    one, two = ring_piece(pairs), ring_piece(other)
+
+    assert ordered(one).text == ordered(two).text
+    match = {0: 0, **dict(zip(ordered(one).order, ordered(two).order, strict=True))}
+    assert moved(one, match) == two
+
+
+def rings(*sizes: int) -> list[tuple[int, int]]:
+    pairs, start = [], 0
+    for size in sizes:
+        pairs += [(start + k, start + (k + 1) % size) for k in range(size)]
+        start += size
+    return pairs
+
+
+def test_rings_are_told_apart_by_their_sizes() -> None:
+    sizes = [(12,), (6, 6), (8, 4), (9, 3), (7, 5), (6, 3, 3), (5, 4, 3), (4, 4, 4), (3, 3, 3, 3)]
+    shuffle = random.Random(0)
+
+    texts = []
+    for each in sizes:
+        turned = rings(*shuffle.sample(each, len(each)))
+        texts.append(ordered(ring_piece(rings(*each))).text)
+        assert ordered(ring_piece(turned)).text == texts[-1]
+
+    assert len(set(texts)) == len(sizes)
 
 
 # --- the work that ties make ----------------------------------------------------------------------
