@@ -27,7 +27,7 @@ network Small {
   input: (8, 8, 1)
   layers:
     Flatten()
-    Dense(choice(8, 16, 32), "relu")
+    Dense(choice(8, 12, 16, 24, 32, 48), "relu")
     Dense(10)
   train { epochs: 2 }
 }
