@@ -153,12 +153,12 @@ def test_describe(tmp_path: Path) -> None:
     told = cli("describe", "space.neural", "--json", cwd=tmp_path)
 
     assert "layers[1].Dense.units" in shown.stdout
-    assert "choice(8, 16, 32)" in shown.stdout
-    assert "3 architectures" in shown.stdout
+    assert "choice(8, 12, 16, 24, 32, 48)" in shown.stdout
+    assert "6 architectures" in shown.stdout
     summary = json.loads(told.stdout)
-    assert summary["size"] == 3
+    assert summary["size"] == 6
     assert summary["feasible"] == 1.0
-    assert summary["costs"]["params"] == [610, 1210, 2410]
+    assert summary["costs"]["params"] == [610, 1210, 3610]
 
 
 def test_validate(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_validate(tmp_path: Path) -> None:
     ran = cli("validate", "space.neural", cwd=tmp_path)
 
     assert ran.returncode == 0
-    assert ran.stdout == "space.neural: valid, 3 architectures\n"
+    assert ran.stdout == "space.neural: valid, 6 architectures\n"
 
 
 def test_validate_goes_on_after_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_validate_goes_on_after_a_file_that_is_no_text(tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert "bytes.neural is no text in UTF-8" in ran.stderr
     assert "placement is the executor's" in ran.stderr
-    assert ran.stdout == "space.neural: valid, 3 architectures\n"
+    assert ran.stdout == "space.neural: valid, 6 architectures\n"
 
 
 @pytest.mark.parametrize(
