@@ -4,14 +4,14 @@
         [--trainings 300] [--seeds 20]
 
 The networks are those of examples/zoo/nasbench201.neural. The file holds, a row or an entry a
-network, ``ops``, with names in ``op_names`` and edges, as "0>1", in ``edges``; ``val200_seeds``,
-accuracies of single trainings, which a search sees; ``test200``, the mean, which is reported. A
-training is a feasible trial; a bare sampler's infeasible trials are PRUNED with a constraint, as
-the objective does, and it may ask five times as often.
+network, ``ops``, with names in ``op_names`` and edges, as "0>1", in ``edges``;
+``val200_seeds``, accuracies of single trainings, which a search sees; ``test200``, the mean,
+which is reported. A training is a feasible trial; a bare sampler's infeasible trials are PRUNED
+with a constraint, as the objective does, and it may ask five times as often.
 
-The bar, for each sampler when wrapped: no infeasible and no repeated training, one ask of the base
-a trial, at most 30 evaluations of cost and key a proposal, and after all trainings no more regret
-than bare, by more than two standard errors of the difference over seeds.
+The bar, for each sampler when wrapped: no infeasible and no repeated training, one ask of the
+base a trial, at most 30 evaluations of cost and key a proposal, and after all trainings no more
+regret than bare, by more than two standard errors of the difference over seeds.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna.distributions import BaseDistribution
 
-# Fitting is cubic in the rows; the newest are nearest to what is asked next.
+# The newest are nearest to what is asked next.
 _ROWS: Final = 300
 _RIDGE: Final = 1e-3
 
@@ -66,8 +66,12 @@ class Guide:
         for row, (features, _) in zip(x, self._rows, strict=True):
             row[list(features)] = list(features.values())
         self._mean = float(y.mean())
-        kernel = x @ x.T + _RIDGE * np.eye(len(y))
-        self._weights = x.T @ np.linalg.solve(kernel, y - self._mean)
+        y -= self._mean
+        # Of the two forms of ridge regression the one with the smaller system.
+        if len(self._index) <= len(y):
+            self._weights = np.linalg.solve(x.T @ x + _RIDGE * np.eye(len(self._index)), x.T @ y)
+        else:
+            self._weights = x.T @ np.linalg.solve(x @ x.T + _RIDGE * np.eye(len(y)), y)
         self._fitted = True
 
     def _features(self, configuration: Configuration, *, grow: bool) -> dict[int, float]:
