@@ -132,6 +132,8 @@ class GraphBuilder:
         #: What each layer added, in the order in which they began.
         self.spans: list[Span] = []
         self._nodes: list[Node] = []
+        # What reads the input, and the layers that do: ids are no numbers.
+        self._readers: list[tuple[str, ShapeError]] = []
         self.add("Input", shape=tuple(input_shape))
 
     def add(self, op: str, *inputs: int, **attributes: Any) -> int:
@@ -149,7 +151,22 @@ class GraphBuilder:
         except ValueError as error:
             raise self.error(str(error)) from error
         self._nodes.append(Node(op, inputs, values, known, self.path))
+        if 0 in inputs:
+            self._note_reader(op)
         return len(self._nodes) - 1
+
+    def _note_reader(self, op: str) -> None:
+        """Note what reads the input.
+
+        Raises:
+            ShapeError: One layer reads it as ids and another as numbers; it names the latter.
+        """
+        message = "reads the input as numbers, but an Embedding reads it as ids"
+        self._readers.append((op, self.error(message)))
+        if any(reader == "Embedding" for reader, _ in self._readers):
+            for reader, error in self._readers:
+                if reader != "Embedding":
+                    raise error
 
     def shape(self, index: int) -> Shape:
         """Return the channels-last shape of a node's output."""

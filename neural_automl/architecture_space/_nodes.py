@@ -6,7 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from neural_automl.architecture_space._conform import Position, check_count, layer_parameters
+from neural_automl.architecture_space._conform import (
+    Position,
+    check_count,
+    layer_parameters,
+    operation_meaning,
+)
 from neural_automl.architecture_space._dictionary import STRUCTURES, node_dict, read_parts
 from neural_automl.architecture_space._labels import choice_labels, default_labels
 from neural_automl.architecture_space._values import (
@@ -249,7 +254,7 @@ class Cell:
                 position=position,
             )
         given = tuple(_operation(operation, position) for operation in operations)
-        if not given or len(set(given)) != len(given):
+        if not given or len(set(map(operation_meaning, given))) != len(given):
             raise SpaceError(
                 "the operations of a cell must be different ones, at least one, but got "
                 f"{excerpt(to_plain(given))}",

@@ -101,6 +101,11 @@ def _cell(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
         nodes = nodes_of(len(operations))
     except ValueError as error:
         raise b.error(str(error)) from error
+    if v["nodes"] not in (None, nodes):
+        wanted = v["nodes"] * (v["nodes"] - 1) // 2
+        raise b.error(
+            f"a cell of {v['nodes']} nodes has {wanted} edges but 'edges' lists {len(operations)}"
+        )
     edges = dict(zip(cell_edges(nodes), operations, strict=True))
     for target in range(1, nodes):
         incoming = []
@@ -139,7 +144,8 @@ register_rows(
         LayerType(
             "cell",
             (
-                Parameter("nodes", "integer", 4, minimum=2),
+                # To search over: 4; where the edges are given, as many as they join.
+                Parameter("nodes", "integer", None, minimum=2, nullable=True),
                 Parameter("operations", "operations", None, nullable=True),
                 Parameter("edges", "operations", None, nullable=True),
             ),
