@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from neural_automl.exceptions import ShapeError
+from neural_automl.exceptions import ShapeError, UnknownLayerError
 from neural_automl.primitives import PRIMITIVES, Facts, Layout, Shape, facts
 
 Head = Literal["softmax", "sigmoid"]
@@ -88,9 +88,16 @@ def layouts(graph: Graph) -> list[Layout]:
     """Return the layout in which the PyTorch form of each built node works, and gives its result.
 
     What takes either works as its first input was made; an image is flattened channels first.
+
+    Raises:
+        UnknownLayerError: A user's layer was unregistered since.
     """
     made: list[Layout] = []
     for node in graph.built_nodes():
+        if node.op not in PRIMITIVES:
+            raise UnknownLayerError(
+                f"{node.op} is no layer any more: it was taken out of the table", path=node.path
+            )
         if not node.inputs:
             made.append(natural_layout(node.shape))
         elif node.op == "Flatten":

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import APPLY, Call, ModuleForm, Promise
@@ -307,7 +308,7 @@ class _UserLayer:
         return b.add(self.name, x, **v)
 
     def output(self, a: Values, x: Shape) -> Shape:
-        given = self.shape_of(a, x)
+        given = self.shape_of(MappingProxyType(dict(a)), x)
         sizes = tuple(map(as_integer, given)) if isinstance(given, list | tuple) else ()
         if not 1 <= len(sizes) <= 3 or not all(size is not None and size > 0 for size in sizes):
             raise TypeError(
@@ -317,10 +318,10 @@ class _UserLayer:
         return tuple(size for size in sizes if size is not None)
 
     def params(self, a: Values, x: Shape) -> int:
-        return self._count("params", self.params_of(a, x), x)
+        return self._count("params", self.params_of(MappingProxyType(dict(a)), x), x)
 
     def macs(self, a: Values, x: Shape) -> int:
-        return self._count("macs", self.macs_of(a, x), x)
+        return self._count("macs", self.macs_of(MappingProxyType(dict(a)), x), x)
 
     def _count(self, what: str, given: Any, x: Shape) -> int:
         count = as_integer(given)
@@ -341,5 +342,8 @@ class _UserLayer:
 
 def _stem(name: str) -> str:
     """Return a name as the stem of an attribute: MyBlock2 is my_block2_, then numbered."""
-    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    # Python renames what begins with two underscores in a class.
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().lstrip("_") or "layer"
+    if stem[0].isdigit():
+        stem = f"layer{stem}"
     return f"{stem}_" if stem[-1].isdigit() else stem

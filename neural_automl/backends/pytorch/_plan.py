@@ -91,6 +91,8 @@ class _Planner:
         layout = self._made_in[index]
         inputs = tuple(self._value(source, layout) for source in node.inputs)
         form = PRIMITIVES[node.op].pytorch(node.attribute_values(), layout, *shapes)
+        if form.promise is not None:
+            form = replace(form, promise=replace(form.promise, path=node.path))
         if node.op == "GroupNorm" and suggests_channels_last(*inputs_of(self._graph, index)):
             # PyTorch 2.13 ends the process in the backward pass of a channels-last input that
             # needs no gradient.
