@@ -46,6 +46,9 @@ class Parameter:
         above: The number must be larger than this.
         options: The strings allowed; empty allows any.
         nullable: Whether ``None`` may be given.
+
+    Raises:
+        ValueError: There is no such kind.
     """
 
     name: str
@@ -56,6 +59,13 @@ class Parameter:
     above: float | None = None
     options: tuple[str, ...] = ()
     nullable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in _CHECKS:
+            raise ValueError(
+                f"the kind of '{self.name}' must be one of {', '.join(_CHECKS)} but got "
+                f"{excerpt(self.kind)}"
+            )
 
     @property
     def required(self) -> bool:

@@ -680,6 +680,13 @@ def test_an_edge_of_a_cell_is_named() -> None:
         _ = Architecture((7, 8, 2), (layer("cell", edges=edges),)).graph
 
 
+def test_a_cell_holds_no_cell() -> None:
+    inner = Call("cell", {"edges": ("none",)})
+
+    with pytest.raises(ShapeError, match=r"^layers\[0\].edge_0_1: cell can't be an operation"):
+        _ = Architecture((7, 8, 2), (layer("cell", edges=(inner,)),)).graph
+
+
 def ids_and(*branch: LayerConfig, first: bool) -> tuple[LayerConfig, ...]:
     ids = layer("sequence", layer("Embedding", input_dim=9, output_dim=4), layer("Flatten"))
     numbers = layer("sequence", *branch)

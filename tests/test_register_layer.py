@@ -588,6 +588,13 @@ def test_taken_out_it_is_unknown_and_may_mean_something_else() -> None:
         unregister_layer("Dense")
 
 
+def test_a_kind_of_parameter_is_one_of_the_table() -> None:
+    with pytest.raises(
+        ValueError, match=r"the kind of 'units' must be one of integer, .* got 'foo'"
+    ):
+        Parameter("units", "foo", 3)  # type: ignore[arg-type]
+
+
 def test_what_is_kept_of_a_registration() -> None:
     register_layer("Mix", **MIX, keras=make_mix)
 
@@ -607,6 +614,17 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "name of another kind": ({"name": 3}, TypeError, "name must be a string but got 3"),
     "no word": ({"name": "My Mix"}, ValueError, "must be made of letters, digits and '_'"),
     "digit first": ({"name": "3d"}, ValueError, "a digit not first, but is '3d'"),
+    "long": (
+        {"name": "A" * 101},
+        ValueError,
+        "a name must have at most 100 characters but is 'AAA",
+    ),
+    "long parameter": ({"parameters": {"a" * 101: 1}}, ValueError, "at most 100 characters"),
+    "default of a row": (
+        {"parameters": [Parameter("width", "integer", "3")]},
+        TypeError,
+        "'width' must be an integer but got '3'",
+    ),
     "layer": ({"name": "Dense"}, ValueError, "'Dense' is registered already"),
     "alias": ({"name": "identity"}, ValueError, "'identity' is registered already"),
     "primitive": ({"name": "Pad"}, ValueError, "'Pad' is registered already"),

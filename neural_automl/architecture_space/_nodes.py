@@ -300,6 +300,9 @@ def _operation(operation: Any, position: Position) -> str | Call:
         (operation.type, operation.params) if isinstance(operation, Call) else (operation, {})
     )
     layer = Layer(name, position=position, **params)
+    row, _ = find_layer(name)
+    if row.structure or row.takes_block:
+        raise SpaceError(f"{name} can't be an operation of a cell", position=position)
     if any(True for value in layer.params.values() for _ in open_values(value)):
         raise SpaceError(
             f"the operations of a cell must hold nothing open but got {excerpt(operation)}",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 #: From the values of the layer's parameters and the channels-last shape of its input.
 Fact = Callable[[Mapping[str, Any], Shape], Any]
 
+_LONGEST: Final = 100  # a word of the text of a space
 _LAYOUTS: Final = ("channels_first", "channels_last")
 #: What the text of a space reads as something else than a layer.
 RESERVED: Final = frozenset(
@@ -97,7 +98,9 @@ def register_layer(
         macs: ``(values, input_shape) -> multiply-adds`` for one sample.
         pytorch: A class of modules, called with the layer's values by name and, where its
             constructor names them, ``in_channels`` (the last size of the input) and
-            ``input_shape`` (channels-last); or a function ``(values, input_shape) -> module``.
+            ``input_shape`` (channels-last); or a function ``(values, input_shape) -> module``. It
+            makes a new module each time, whose sizes are known and which returns one tensor with
+            as many samples as it gets.
         keras: The same for Keras; kept until a backend asks for it.
         layout: The layout in which the module takes and gives more than one axis: PyTorch's
             ``"channels_first"``, (batch, channels, height, width) or (batch, channels, length);
@@ -186,10 +189,16 @@ def _check_name(name: Any) -> None:
             "a layer's name must be made of letters, digits and '_', a digit not first, but is "
             f"{excerpt(name)}"
         )
+    _check_length(name)
     if name in LAYERS or name in ALIASES or name in PRIMITIVES:
         raise ValueError(f"a layer named {name!r} is registered already")
     if name in RESERVED:
         raise ValueError(f"{name!r} can't be the name of a layer: it has a meaning of its own")
+
+
+def _check_length(name: str) -> None:
+    if len(name) > _LONGEST:
+        raise ValueError(f"a name must have at most {_LONGEST} characters but is {excerpt(name)}")
 
 
 # --- parameters -----------------------------------------------------------------------------
@@ -219,10 +228,13 @@ def as_parameters(parameters: Any) -> tuple[Parameter, ...]:
             raise ValueError(
                 f"the names of parameters must be different words but one is {excerpt(row.name)}"
             )
+        _check_length(row.name)
         if row.name in _PARAMETERS_OF_LAYER:
             raise ValueError(f"{row.name!r} can't be the name of a layer's parameter")
         if row.kind in _KINDS_OF_OTHERS:
             raise ValueError(f"the parameter '{row.name}' of a layer can't be of kind {row.kind}")
+        if not row.required:
+            row.check(row.default)
         names.add(row.name)
     return rows
 
@@ -235,9 +247,7 @@ def _of_default(name: Any, default: Any) -> Parameter:
             f"the default of '{name}' must be an integer, a number, a boolean, a string or a "
             f"tuple, or one of their types, but is {excerpt(default)}; write a Parameter"
         )
-    row = Parameter(str(name), _KINDS[type(default)], default)
-    row.check(default)
-    return row
+    return Parameter(str(name), _KINDS[type(default)], default)
 
 
 # --- the module -----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.layers._lowering import lower_layer
-from neural_automl.layers._table import Block, LayerType, Values, register_rows
+from neural_automl.layers._table import Block, LayerType, Values, find_layer, register_rows
 from neural_automl.layers._windows import batch_norm, convolve
 from neural_automl.parameters import Parameter
 
@@ -112,6 +112,8 @@ def _cell(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
         for source in range(target):
             b.path = f"{path}.edge_{source}_{target}"
             name, params = operation_call(edges[source, target])
+            if find_layer(name)[0].structure:
+                raise b.error(f"{name} can't be an operation of a cell")
             incoming.append(lower_layer(b, states[source], name, params))
         b.path = path
         states.append(incoming[0] if len(incoming) == 1 else b.add("Add", *incoming))
