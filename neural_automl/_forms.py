@@ -66,11 +66,18 @@ class Promise:
         layer: The layer's name.
         params: Trainable parameters.
         shape: Of the output without the batch, in the layout of the module.
+        path: Where the layer stands, for messages.
     """
 
     layer: str
     params: int
     shape: tuple[int, ...]
+    path: str = ""
+
+    @property
+    def where(self) -> str:
+        """The path as a message begins with it."""
+        return f"{self.path}: " if self.path else ""
 
 
 @dataclass(frozen=True, slots=True)

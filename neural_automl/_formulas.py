@@ -200,6 +200,11 @@ def broadcast_shape(a: Attributes, *shapes: Shape) -> Shape:
 def group_norm_shape(a: Attributes, x: Shape) -> Shape:
     if x[-1] % a["groups"]:
         raise ValueError(f"groups must divide the channels ({x[-1]}) but is {a['groups']}")
+    if prod(x) == a["groups"]:
+        # PyTorch refuses it for a batch of one sample; with more it gives the bias alone.
+        raise ValueError(
+            f"needs more than one value in each group but {a['groups']} groups of {x} have one"
+        )
     return x
 
 

@@ -59,7 +59,7 @@ def _channels_last(sizes: Sizes) -> Strides:
     return _dense_in(sizes, _CHANNELS_LAST)
 
 
-def _suggests_channels_last(x: Strided) -> bool:
+def suggests_channels_last(x: Strided) -> bool:
     """Say whether PyTorch takes a tensor for channels last: by its strides alone.
 
     Axes of size 1 count with their strides too, which tells an image of one channel that a linear
@@ -100,8 +100,8 @@ def _is_dense(x: Strided) -> bool:
 
 
 def like_input(a: Attributes, layout: str, sizes: Sizes, *inputs: Strided) -> Strides:
-    """Keep the format that the input seems to have: convolutions, pools, padding."""
-    keep = _suggests_channels_last(inputs[0])
+    """Keep the format that the input seems to have: convolutions and padding."""
+    keep = suggests_channels_last(inputs[0])
     return _channels_last(sizes) if keep else contiguous(a, layout, sizes)
 
 
@@ -137,7 +137,7 @@ def padded(a: Attributes, layout: str, sizes: Sizes, x: Strided) -> Strides:
 
 def joined(a: Attributes, layout: str, sizes: Sizes, *inputs: Strided) -> Strides:
     """Lie channels last where every input does."""
-    keep = all(map(_suggests_channels_last, inputs))
+    keep = all(map(suggests_channels_last, inputs))
     return _channels_last(sizes) if keep else contiguous(a, layout, sizes)
 
 

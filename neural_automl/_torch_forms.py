@@ -127,7 +127,8 @@ def batch_norm(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     kwargs = _differing(
         {"eps": 1e-5, "momentum": 0.1, "affine": True},
         eps=a["epsilon"],
-        momentum=round(1 - a["momentum"], 12),
+        # 1 - 0.9 is written as 0.1; what is next to 1 stays above 0.
+        momentum=float(f"{1 - a['momentum']:.12g}"),
         affine=a["affine"],
     )
     rank = 2 if len(x) == 3 else 1

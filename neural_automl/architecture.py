@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from neural_automl.canonical import canonical_form
 from neural_automl.cost import Cost, measure
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from neural_automl.primitives import Shape
 
 Backend = Literal["pytorch", "tensorflow"]
+
+_LAYER_KEYS: Final = ("type", "params", "sublayers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,11 @@ class LayerConfig:
             raise SpaceError(
                 f"a layer must be a dictionary with a 'type' but got {excerpt(data)}", path=path
             )
+        for key in data:
+            if key not in _LAYER_KEYS:
+                raise SpaceError(
+                    f"a layer has no '{key}'{did_you_mean(key, _LAYER_KEYS)}", path=path
+                )
         params, sublayers = data.get("params") or {}, data.get("sublayers") or ()
         if not isinstance(params, Mapping) or not isinstance(sublayers, list | tuple):
             raise SpaceError(

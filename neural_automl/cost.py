@@ -128,7 +128,19 @@ def _peak_elements(graph: Graph) -> int:
 
 
 def _stored_elements(graph: Graph) -> list[int]:
-    """Return the elements that each node's output keeps: 0 for a view of its input.
+    """Return the elements that each node's output keeps: 0 for a view of its input."""
+    return [elements for _, elements in placed(graph)]
+
+
+def inputs_of(graph: Graph, index: int) -> list[Strided]:
+    """Return how the inputs of a built node lie, in its layout."""
+    made, node = layouts(graph), graph.nodes[index]
+    lies = placed(graph)
+    return [_turned(lies[source][0], made[source], made[index]) for source in node.inputs]
+
+
+def placed(graph: Graph) -> list[tuple[Strided, int]]:
+    """Return how each built node's output lies in PyTorch's memory, and the elements it keeps.
 
     Flattening and reshaping are views unless the input's elements lie in another order: then
     PyTorch must copy them. How they lie is followed from the input on.
@@ -149,7 +161,7 @@ def _stored_elements(graph: Graph) -> list[int]:
             strides = _strides(node.op, node.attributes, layout, sizes, inputs)
         lies.append(Strided(sizes, strides))
         stored.append(elements)
-    return stored
+    return list(zip(lies, stored, strict=True))
 
 
 @lru_cache(maxsize=1 << 16)

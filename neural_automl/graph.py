@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from neural_automl.exceptions import ShapeError
+from neural_automl.exceptions import ShapeError, UnknownLayerError
 from neural_automl.primitives import PRIMITIVES, Facts, Layout, Shape, facts
 
 Head = Literal["softmax", "sigmoid"]
@@ -88,9 +88,16 @@ def layouts(graph: Graph) -> list[Layout]:
     """Return the layout in which the PyTorch form of each built node works, and gives its result.
 
     What takes either works as its first input was made; an image is flattened channels first.
+
+    Raises:
+        UnknownLayerError: A user's layer was unregistered since.
     """
     made: list[Layout] = []
     for node in graph.built_nodes():
+        if node.op not in PRIMITIVES:
+            raise UnknownLayerError(
+                f"{node.op} is no layer any more: it was taken out of the table", path=node.path
+            )
         if not node.inputs:
             made.append(natural_layout(node.shape))
         elif node.op == "Flatten":
@@ -132,6 +139,8 @@ class GraphBuilder:
         #: What each layer added, in the order in which they began.
         self.spans: list[Span] = []
         self._nodes: list[Node] = []
+        # What reads the input, and the layers that do: ids are no numbers.
+        self._readers: list[tuple[str, ShapeError]] = []
         self.add("Input", shape=tuple(input_shape))
 
     def add(self, op: str, *inputs: int, **attributes: Any) -> int:
@@ -149,7 +158,22 @@ class GraphBuilder:
         except ValueError as error:
             raise self.error(str(error)) from error
         self._nodes.append(Node(op, inputs, values, known, self.path))
+        if 0 in inputs:
+            self._note_reader(op)
         return len(self._nodes) - 1
+
+    def _note_reader(self, op: str) -> None:
+        """Note what reads the input.
+
+        Raises:
+            ShapeError: One layer reads it as ids and another as numbers; it names the latter.
+        """
+        message = "reads the input as numbers, but an Embedding reads it as ids"
+        self._readers.append((op, self.error(message)))
+        if any(reader == "Embedding" for reader, _ in self._readers):
+            for reader, error in self._readers:
+                if reader != "Embedding":
+                    raise error
 
     def shape(self, index: int) -> Shape:
         """Return the channels-last shape of a node's output."""

@@ -47,6 +47,9 @@ class Parameter:
         options: The strings allowed; empty allows any.
         nullable: Whether ``None`` may be given.
         spell: How messages show a value: as Python does, or as the space language does.
+
+    Raises:
+        ValueError: There is no such kind.
     """
 
     name: str
@@ -58,6 +61,13 @@ class Parameter:
     options: tuple[str, ...] = ()
     nullable: bool = False
     spell: Callable[[object], str] = field(default=excerpt, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in _CHECKS:
+            raise ValueError(
+                f"the kind of '{self.name}' must be one of {', '.join(_CHECKS)} but got "
+                f"{excerpt(self.kind)}"
+            )
 
     @property
     def required(self) -> bool:

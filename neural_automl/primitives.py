@@ -171,7 +171,6 @@ _ROWS: Final = (
         torch_forms.group_norm,
         params=formulas.affine,
         layout=_FIRST,
-        strides=strides.like_input,
     ),
     Primitive(
         "Activation",

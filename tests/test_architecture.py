@@ -263,6 +263,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         },
         r"layers\[0\]\[0\]: a value must be plain, an 'expr' or a 'type' but got {'hpo': 1}",
     ),
+    "key of a layer": (
+        {"input": {"shape": [4]}, "layers": [{"type": "Dense", "parms": {"units": 3}}]},
+        r"layers\[0\]: a layer has no 'parms'; did you mean params\?",
+    ),
     "optimizer": (
         {"input": {"shape": [4]}, "layers": [], "optimizer": "Adam"},
         "a call must have a 'type' and 'params' but got 'Adam'",

@@ -270,6 +270,17 @@ def test_softmax_is_over_the_channels_in_either_layout() -> None:
     torch.testing.assert_close(last(image).sum(1), torch.ones(2, 4, 5))
 
 
+@pytest.mark.parametrize(
+    ("momentum", "torchs"), [(0.9, 0.1), (0.999, 0.001), (0, 1.0), (1 - 1e-13, 1e-13)]
+)
+def test_a_momentum_next_to_one_is_not_zero(momentum: float, torchs: float) -> None:
+    layer = LayerConfig("BatchNormalization", {"momentum": momentum})
+
+    (norm,) = Architecture((4,), (layer,)).build("pytorch").children()
+
+    assert norm.momentum == pytest.approx(torchs, rel=1e-3)
+
+
 def test_flattening_keeps_torchs_order() -> None:
     image = torch.arange(24.0).reshape(1, 2, 3, 4)
     last = (layer("LayerNormalization"), layer("Flatten"))

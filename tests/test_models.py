@@ -92,6 +92,20 @@ def test_model_runs_forward_and_backward(architecture: Architecture) -> None:
     assert has_zeros or all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.parametrize("before", ["Reshape", "LayerNormalization"])
+def test_groups_are_normalised_of_any_memory_format(before: str) -> None:
+    params = {"shape": (6, 6, 6)} if before == "Reshape" else {}
+    layers = (LayerConfig(before, params), LayerConfig("GroupNormalization", {"groups": 1}))
+    architecture = Architecture((9, 8, 3), layers)
+    model = architecture.build("pytorch").train()
+
+    # Where the input needs no gradient, PyTorch ends the process if it lies channels last.
+    model(random_inputs(architecture, 3)).square().mean().backward()
+
+    assert all(p.grad is not None for p in model.parameters())
+    assert "torch.Tensor.contiguous(x)" in architecture.to_source()
+
+
 def test_source_alone_gives_the_same_outputs(architecture: Architecture) -> None:
     torch.manual_seed(0)
     source = architecture.to_source("pytorch")

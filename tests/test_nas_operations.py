@@ -6,6 +6,7 @@ from itertools import product
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import pytest
 import torch
 
@@ -101,6 +102,16 @@ def test_an_operation_is_a_value() -> None:
         SepConv().kernel_size = 5  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("three", [3.0, np.int64(3)], ids=repr)
+def test_numbers_are_taken_in_their_normal_form(three: Any) -> None:
+    operation = SepConv(three)
+
+    assert operation == SepConv(3)
+    assert type(operation.kernel_size) is int
+    count = InvertedResidual(expand=three).get_parameter_count(4, 4)
+    assert (type(count), count) == (int, InvertedResidual(expand=3).get_parameter_count(4, 4))
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -115,6 +126,8 @@ def test_an_operation_is_a_value() -> None:
             lambda: DilatedConv("3"),  # type: ignore[arg-type]
             "'kernel_size' must be an integer but got '3'",
         ),
+        (lambda: SepConv((3,)), r"'kernel_size' must have 2 elements but is \(3,\)"),
+        (lambda: ConvBN(3, (1, 2, 3)), "'strides' must have 2 elements"),
         (
             lambda: Zero((2, 2)),  # type: ignore[arg-type]
             "'strides' must be an integer",

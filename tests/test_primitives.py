@@ -579,6 +579,21 @@ FAILING: dict[str, tuple[LayerConfig, Shape, str]] = {
         IMAGE,
         r"must be the first layer, of an input of shape \(length,\) that holds integers, but gets",
     ),
+    "nodes of a cell": (
+        layer("cell", nodes=4, edges=("none",)),
+        IMAGE,
+        "a cell of 4 nodes has 6 edges but 'edges' lists 1",
+    ),
+    "zeros at a stride of features": (
+        layer("Zero", strides=2),
+        FEATURES,
+        r"'strides' must be 1 for an input of shape \(features,\) but is 2",
+    ),
+    "groups of one value": (
+        layer("GroupNormalization", groups=FEATURES[0]),
+        FEATURES,
+        r"needs more than one value in each group but \d+ groups of \(\d+,\) have one",
+    ),
     "elements": (
         layer("Conv2D", filters=1, kernel_size=(1, 2, 3)),
         IMAGE,
@@ -663,6 +678,53 @@ def test_an_edge_of_a_cell_is_named() -> None:
 
     with pytest.raises(ShapeError, match=r"^layers\[0\].edge_1_2: needs an even height"):
         _ = Architecture((7, 8, 2), (layer("cell", edges=edges),)).graph
+
+
+def test_a_cell_holds_no_cell() -> None:
+    inner = Call("cell", {"edges": ("none",)})
+
+    with pytest.raises(ShapeError, match=r"^layers\[0\].edge_0_1: cell can't be an operation"):
+        _ = Architecture((7, 8, 2), (layer("cell", edges=(inner,)),)).graph
+
+
+def ids_and(*branch: LayerConfig, first: bool) -> tuple[LayerConfig, ...]:
+    ids = layer("sequence", layer("Embedding", input_dim=9, output_dim=4), layer("Flatten"))
+    numbers = layer("sequence", *branch)
+    return (layer("parallel", *((ids, numbers) if first else (numbers, ids))),)
+
+
+READERS = {
+    "a layer after": (ids_and(layer("Dense", units=3), first=True), "layers[0][1][0]"),
+    "a layer before": (ids_and(layer("Dense", units=3), first=False), "layers[0][0][0]"),
+    "the join": (ids_and(layer("SkipConnection"), first=True), "layers[0]"),
+    "a projection": (
+        (
+            layer(
+                "residual",
+                layer("Embedding", input_dim=9, output_dim=4),
+                layer("Flatten"),
+            ),
+        ),
+        "layers[0]",
+    ),
+}
+
+
+@pytest.mark.parametrize(("layers", "path"), READERS.values(), ids=READERS)
+def test_ids_are_read_by_embeddings_alone(layers: tuple[LayerConfig, ...], path: str) -> None:
+    with pytest.raises(ShapeError, match="reads the input as numbers, but an Embedding") as caught:
+        _ = Architecture((5,), layers).graph
+
+    assert caught.value.path == path
+
+
+def test_two_embeddings_read_one_input() -> None:
+    embedding = layer("Embedding", input_dim=9, output_dim=4)
+
+    assert Architecture((5,), (layer("parallel", embedding, embedding),)).graph.output_shape == (
+        5,
+        8,
+    )
 
 
 def test_cells_number_their_edges_by_target() -> None:

@@ -275,6 +275,16 @@ def test_names_of_attributes_never_meet() -> None:
     assert len(set(names)) == len(names) == 15
 
 
+class Fewer(Mix):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[:1]
+
+
+class Twice(Mix):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x), x
+
+
 HELD: dict[str, tuple[dict[str, Any], str, type[Exception], str]] = {
     "params": (
         {"params": lambda v, x: 1234},
@@ -292,6 +302,30 @@ HELD: dict[str, tuple[dict[str, Any], str, type[Exception], str]] = {
     "no shape": ({"shape": lambda v, x: None}, "count", TypeError, "'shape' of Mix must return"),
     "sizes": ({"shape": lambda v, x: (0, 1)}, "count", TypeError, r"for \(5, 4, 3\) returned \(0,"),
     "too long": ({"shape": lambda v, x: (1,) * 4}, "count", TypeError, "one to three positive"),
+    "samples": (
+        {"pytorch": Fewer},
+        "run",
+        ValueError,
+        r"^layers\[0\]: the module of Mix must return as many samples as it gets, 2, but returned",
+    ),
+    "two values": (
+        {"pytorch": Twice},
+        "run",
+        TypeError,
+        r"^layers\[0\]: the module of Mix must return a tensor but returned tuple",
+    ),
+    "lazy": (
+        {"pytorch": lambda v, x: nn.LazyConv2d(v["width"], 1)},
+        "build",
+        TypeError,
+        r"^layers\[0\]: 'pytorch' of Mix must give a module whose sizes are known but 'weight' is",
+    ),
+    "values of its own": (
+        {"shape": lambda v, x: (*x[:2], v.pop("width"))},
+        "count",
+        NeuralAutoMLError,
+        "'shape' of Mix .* AttributeError: 'mappingproxy'",
+    ),
     "real params": (
         {"params": lambda v, x: 0.5},
         "count",
@@ -384,6 +418,29 @@ def test_a_mistake_in_a_function_names_it(what: str) -> None:
     assert isinstance(caught.value.__cause__, Odd)
 
 
+def test_each_layer_has_a_module_of_its_own() -> None:
+    one = nn.Conv2d(3, 3, 1)
+    facts = {"params": lambda v, x: 12, "pytorch": lambda v, x: one}
+    register_layer("One", **{**SAME, **facts})
+
+    assert image(LayerConfig("One")).build()(torch.zeros(1, 3, 5, 4)).shape == (1, 3, 5, 4)
+    with pytest.raises(ValueError, match=r"^layers\[1\]: 'pytorch' of One must make a new module"):
+        image(LayerConfig("One"), LayerConfig("One")).build()
+
+
+def test_a_network_whose_layer_was_taken_out_is_not_built() -> None:
+    register_layer("Mix", **MIX)
+    architecture = image(LayerConfig("Mix", {"width": 3}))
+    assert architecture.graph.output_shape == (5, 4, 3)
+
+    unregister_layer("Mix")
+
+    with pytest.raises(UnknownLayerError, match=r"^layers\[0\]: Mix is no layer any more"):
+        architecture.build()
+    with pytest.raises(UnknownLayerError, match="Mix is no layer any more"):
+        _ = architecture.cost
+
+
 # --- source ---------------------------------------------------------------------------------
 
 
@@ -459,6 +516,75 @@ def test_source_cannot_import_what_has_no_place(pytorch: Any, message: str) -> N
     with pytest.raises(ExportError, match=message) as caught:
         architecture.to_source()
     assert "define it at the top of a module" in str(caught.value)
+
+
+class __Hidden(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Keeping(nn.Module):
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        self.values = values
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def self(values: Any, x: tuple[int, ...]) -> nn.Module:
+    return Keeping(**values)
+
+
+UNWRITABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "two underscores": ({"pytorch": globals()["__Hidden"]}, "Python renames in a class"),
+    "word of Python": (
+        {"pytorch": Keeping, "parameters": {"lambda": 1}},
+        "can't name the parameter 'lambda'",
+    ),
+    "renamed parameter": (
+        {"pytorch": Keeping, "parameters": {"__x": 1}},
+        "can't name the parameter '__x'",
+    ),
+    "long integer": (
+        {"pytorch": Keeping, "parameters": {"long": 10**5000}},
+        "the source can't hold a value of type int too long to write",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changed", "message"), UNWRITABLE.values(), ids=UNWRITABLE)
+def test_what_no_file_can_say_is_an_error(changed: dict[str, Any], message: str) -> None:
+    register_layer("Own", **{**SAME, **changed})
+
+    with pytest.raises(ExportError, match=message):
+        image(LayerConfig("Own")).to_source()
+
+
+@pytest.mark.parametrize("module", ["my-layers", "class", "2fast", "own.in"])
+def test_modules_that_no_statement_imports(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = type("Kind", (Keeping,), {"__module__": module})
+    held = ModuleType(module)
+    held.Kind = kind  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, module, held)
+    register_layer("Own", **{**SAME, "pytorch": kind})
+
+    with pytest.raises(ExportError, match=f"Kind of {module}: an import statement can't name"):
+        image(LayerConfig("Own")).to_source()
+
+
+@pytest.mark.parametrize("name", ["__x", "_", "_1", "Own"])
+@pytest.mark.parametrize("pytorch", [self, Keeping], ids=["self", "class"])
+def test_odd_names_and_values_make_source_that_runs(name: str, pytorch: Any) -> None:
+    register_layer(name, **{**SAME, "pytorch": pytorch, "parameters": {"text": "\ud800é\x7f"}})
+    architecture = image(LayerConfig(name), LayerConfig("Conv2D", {"filters": 2, "kernel_size": 1}))
+
+    source = architecture.to_source()
+    source.encode()
+    exported = load(source).Network()
+
+    assert list(exported.state_dict()) == list(architecture.build().state_dict())
+    assert next(iter(exported.children())).values == {"text": "\ud800é\x7f"}
 
 
 # --- searched -------------------------------------------------------------------------------
@@ -542,6 +668,13 @@ def test_the_message_of_a_second_registration_tells_the_way_out() -> None:
         register_layer("Mix", **MIX)
 
 
+def test_a_kind_of_parameter_is_one_of_the_table() -> None:
+    with pytest.raises(
+        ValueError, match=r"the kind of 'units' must be one of integer, .* got 'foo'"
+    ):
+        Parameter("units", "foo", 3)  # type: ignore[arg-type]
+
+
 def test_what_is_kept_of_a_registration() -> None:
     register_layer("Mix", **MIX, keras=make_mix)
 
@@ -561,6 +694,17 @@ WRONG: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "name of another kind": ({"name": 3}, TypeError, "name must be a string but got 3"),
     "no word": ({"name": "My Mix"}, ValueError, "must be made of letters, digits and '_'"),
     "digit first": ({"name": "3d"}, ValueError, "a digit not first, but is '3d'"),
+    "long": (
+        {"name": "A" * 101},
+        ValueError,
+        "a name must have at most 100 characters but is 'AAA",
+    ),
+    "long parameter": ({"parameters": {"a" * 101: 1}}, ValueError, "at most 100 characters"),
+    "default of a row": (
+        {"parameters": [Parameter("width", "integer", "3")]},
+        TypeError,
+        "'width' must be an integer but got '3'",
+    ),
     "layer": ({"name": "Dense"}, ValueError, "'Dense' is registered already"),
     "alias": ({"name": "identity"}, ValueError, "'identity' is registered already"),
     "primitive": ({"name": "Pad"}, ValueError, "'Pad' is registered already"),

@@ -90,6 +90,22 @@ AT = (3, 7)
 NODES: dict[str, tuple[Callable[[], Any], str]] = {
     "near type": (lambda: Layer("Con2D", position=AT), "unknown layer 'Con2D'; did you mean Conv"),
     "type of another kind": (lambda: Layer(3, position=AT), "type must be a string but got 3"),  # type: ignore[arg-type]
+    "a cell in a cell": (
+        lambda: Cell(3, ["cell", "none"], position=AT),
+        "cell can't be an operation of a cell",
+    ),
+    "a block in a cell": (
+        lambda: Cell(3, ["sequence", "none"], position=AT),
+        "sequence can't be an operation of a cell",
+    ),
+    "two spellings of an operation": (
+        lambda: Cell(3, ["conv_3x3", Call("ConvBN", {"kernel_size": (3, 3)})], position=AT),
+        "the operations of a cell must be different ones",
+    ),
+    "two names of an operation": (
+        lambda: Cell(3, ["none", "Zero"], position=AT),
+        "the operations of a cell must be different ones",
+    ),
     "near parameter": (
         lambda: Layer("Dense", unit=3, position=AT),
         "Dense has no parameter 'unit'; did you mean units",

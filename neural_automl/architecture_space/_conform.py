@@ -14,9 +14,15 @@ from neural_automl.architecture_space._values import (
     open_values,
 )
 from neural_automl.exceptions import SpaceError, UnknownLayerError, excerpt
-from neural_automl.layers import find_layer
-from neural_automl.parameters import Parameter, as_integer, did_you_mean, find_parameter
-from neural_automl.values import Expression, frozen, to_plain, uses_channels
+from neural_automl.layers import find_layer, operation_call
+from neural_automl.parameters import (
+    Parameter,
+    as_integer,
+    check_parameters,
+    did_you_mean,
+    find_parameter,
+)
+from neural_automl.values import Call, Expression, frozen, to_plain, uses_channels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,3 +177,14 @@ def _wrong_count(count: Any, position: Position) -> SpaceError:
         f"{excerpt(to_plain(count))}",
         position=position,
     )
+
+
+def operation_meaning(operation: str | Call) -> tuple[str, str]:
+    """Return a form that two spellings of one operation share."""
+    name, params = operation_call(operation)
+    row, preset = find_layer(name)
+    values = check_parameters(name, row.parameters, {**preset, **params})
+    square = {
+        k: v[0] if isinstance(v, tuple) and len(set(v)) == 1 else v for k, v in values.items()
+    }
+    return row.name, repr(square)

@@ -7,7 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from neural_automl.architecture_space._conform import Position, check_count, layer_parameters
+from neural_automl.architecture_space._conform import (
+    Position,
+    check_count,
+    layer_parameters,
+    operation_meaning,
+)
 from neural_automl.architecture_space._dictionary import (
     STRUCTURES,
     check_device,
@@ -266,7 +271,7 @@ class Cell:
                 position=position,
             )
         given = tuple(_operation(operation, position) for operation in operations)
-        if not given or len(set(given)) != len(given):
+        if not given or len(set(map(operation_meaning, given))) != len(given):
             raise SpaceError(
                 "the operations of a cell must be different ones, at least one, but got "
                 f"{excerpt(to_plain(given))}",
@@ -311,6 +316,9 @@ def _operation(operation: Any, position: Position) -> str | Call:
         (operation.type, operation.params) if isinstance(operation, Call) else (operation, {})
     )
     layer = Layer(name, position=position, **params)
+    row, _ = find_layer(name)
+    if row.structure or row.takes_block:
+        raise SpaceError(f"{name} can't be an operation of a cell", position=position)
     if any(True for value in layer.params.values() for _ in open_values(value)):
         raise SpaceError(
             f"the operations of a cell must hold nothing open but got {excerpt(operation)}",

@@ -44,6 +44,10 @@ def _skip(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
 
 
 def _zero(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
+    if v["strides"] > 1 and len(b.shape(x)) == 1:
+        raise b.error(
+            f"'strides' must be 1 for an input of shape (features,) but is {v['strides']}"
+        )
     return b.add("Zeros", x, stride=v["strides"])
 
 

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import APPLY, Call, ModuleForm, Promise
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 #: From the values of the layer's parameters and the channels-last shape of its input.
 Fact = Callable[[Mapping[str, Any], Shape], Any]
 
+_LONGEST: Final = 100  # a word of the text of a space
 _LAYOUTS: Final = ("channels_first", "channels_last")
 #: What the text of a space reads as something else than a layer.
 RESERVED: Final = frozenset(
@@ -103,7 +105,9 @@ def register_layer(
         macs: ``(values, input_shape) -> multiply-adds`` for one sample.
         pytorch: A class of modules, called with the layer's values by name and, where its
             constructor names them, ``in_channels`` (the last size of the input) and
-            ``input_shape`` (channels-last); or a function ``(values, input_shape) -> module``.
+            ``input_shape`` (channels-last); or a function ``(values, input_shape) -> module``. It
+            makes a new module each time, whose sizes are known and which returns one tensor with
+            as many samples as it gets.
         keras: The same for Keras; kept until a backend asks for it.
         layout: The layout in which the module takes and gives more than one axis: PyTorch's
             ``"channels_first"``, (batch, channels, height, width) or (batch, channels, length);
@@ -192,6 +196,7 @@ def _check_name(name: Any) -> None:
             "a layer's name must be made of letters, digits and '_', a digit not first, but is "
             f"{excerpt(name)}"
         )
+    _check_length(name)
     if name in LAYERS or name in ALIASES or name in PRIMITIVES:
         again = (
             "; to register it anew call `neural_automl.layers.unregister_layer` first"
@@ -201,6 +206,11 @@ def _check_name(name: Any) -> None:
         raise ValueError(f"a layer named {name!r} is registered already{again}")
     if name in RESERVED:
         raise ValueError(f"{name!r} can't be the name of a layer: it has a meaning of its own")
+
+
+def _check_length(name: str) -> None:
+    if len(name) > _LONGEST:
+        raise ValueError(f"a name must have at most {_LONGEST} characters but is {excerpt(name)}")
 
 
 # --- parameters -----------------------------------------------------------------------------
@@ -230,10 +240,13 @@ def as_parameters(parameters: Any) -> tuple[Parameter, ...]:
             raise ValueError(
                 f"the names of parameters must be different words but one is {excerpt(row.name)}"
             )
+        _check_length(row.name)
         if row.name in _PARAMETERS_OF_LAYER:
             raise ValueError(f"{row.name!r} can't be the name of a layer's parameter")
         if row.kind in _KINDS_OF_OTHERS:
             raise ValueError(f"the parameter '{row.name}' of a layer can't be of kind {row.kind}")
+        if not row.required:
+            row.check(row.default)
         names.add(row.name)
     return rows
 
@@ -246,9 +259,7 @@ def _of_default(name: Any, default: Any) -> Parameter:
             f"the default of '{name}' must be an integer, a number, a boolean, a string or a "
             f"tuple, or one of their types, but is {excerpt(default)}; write a Parameter"
         )
-    row = Parameter(str(name), _KINDS[type(default)], default)
-    row.check(default)
-    return row
+    return Parameter(str(name), _KINDS[type(default)], default)
 
 
 # --- the module -----------------------------------------------------------------------------
@@ -342,7 +353,7 @@ class _UserLayer:
             NeuralAutoMLError: The function has a mistake.
         """
         try:
-            return function(a, x)
+            return function(MappingProxyType(dict(a)), x)
         except (IndexError, TypeError, ValueError) as error:
             told = ""
             if type(error) is not ValueError:
@@ -376,5 +387,8 @@ class _UserLayer:
 
 def _stem(name: str) -> str:
     """Return a name as the stem of an attribute: MyBlock2 is my_block2_, then numbered."""
-    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    # Python renames what begins with two underscores in a class.
+    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().lstrip("_") or "layer"
+    if stem[0].isdigit():
+        stem = f"layer{stem}"
     return f"{stem}_" if stem[-1].isdigit() else stem

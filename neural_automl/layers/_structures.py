@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.layers._lowering import lower_layer
-from neural_automl.layers._table import Block, LayerType, Values, register_rows
+from neural_automl.layers._table import Block, LayerType, Values, find_layer, register_rows
 from neural_automl.layers._windows import batch_norm, convolve
 from neural_automl.parameters import Parameter
 
@@ -101,12 +101,19 @@ def _cell(b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
         nodes = nodes_of(len(operations))
     except ValueError as error:
         raise b.error(str(error)) from error
+    if v["nodes"] not in (None, nodes):
+        wanted = v["nodes"] * (v["nodes"] - 1) // 2
+        raise b.error(
+            f"a cell of {v['nodes']} nodes has {wanted} edges but 'edges' lists {len(operations)}"
+        )
     edges = dict(zip(cell_edges(nodes), operations, strict=True))
     for target in range(1, nodes):
         incoming = []
         for source in range(target):
             b.path = f"{path}.edge_{source}_{target}"
             name, params = operation_call(edges[source, target])
+            if find_layer(name)[0].structure:
+                raise b.error(f"{name} can't be an operation of a cell")
             incoming.append(lower_layer(b, states[source], name, params))
         b.path = path
         states.append(incoming[0] if len(incoming) == 1 else b.add("Add", *incoming))
@@ -139,7 +146,8 @@ register_rows(
         LayerType(
             "cell",
             (
-                Parameter("nodes", "integer", 4, minimum=2),
+                # To search over: 4; where the edges are given, as many as they join.
+                Parameter("nodes", "integer", None, minimum=2, nullable=True),
                 Parameter("operations", "operations", None, nullable=True),
                 Parameter("edges", "operations", None, nullable=True),
             ),

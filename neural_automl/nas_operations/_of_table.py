@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, field, fields
 from math import prod
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from neural_automl.exceptions import excerpt
 from neural_automl.layers import find_layer
@@ -13,6 +13,7 @@ from neural_automl.nas_operations._operation import NASOperation
 from neural_automl.parameters import check_parameters
 
 Size = int | tuple[int, ...]
+_AXES: Final = 2
 #: The dictionary form of a layer.
 Config = dict[str, Any]
 
@@ -37,7 +38,13 @@ class OperationOfTable(NASOperation):
 
     def __post_init__(self) -> None:
         row, _ = find_layer(self.name)
-        check_parameters(self.name, row.parameters, self.values())
+        checked = check_parameters(self.name, row.parameters, self.values())
+        for name in self.values():
+            value = checked[name]
+            if isinstance(value, tuple) and len(value) != _AXES:
+                raise ValueError(f"'{name}' must have {_AXES} elements but is {value}")
+            # In the normal form: 3.0 is 3.
+            object.__setattr__(self, name, value)
 
     def values(self) -> dict[str, Any]:
         """Return the parameters by name."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import is_lazy
 
 from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, Promise
 
@@ -41,18 +42,25 @@ def _check_module(module: Any, promise: Promise) -> None:
     """Hold a user's module to the number of parameters that it was registered with.
 
     Raises:
-        TypeError: It is no module.
+        TypeError: It is no module, or one that learns its sizes from the first batch.
         ValueError: It has more or fewer parameters.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(
-            f"'pytorch' of {promise.layer} must give a module but gave {type(module).__name__}"
+            f"{promise.where}'pytorch' of {promise.layer} must give a module but gave "
+            f"{type(module).__name__}"
+        )
+    lazy = [name for name, p in module.named_parameters() if is_lazy(p)]
+    if lazy:
+        raise TypeError(
+            f"{promise.where}'pytorch' of {promise.layer} must give a module whose sizes are known "
+            f"but '{lazy[0]}' is lazy: take the size from the input's shape"
         )
     count = sum(p.numel() for p in module.parameters() if p.requires_grad)
     if count != promise.params:
         raise ValueError(
-            f"'params' of {promise.layer} says {promise.params:,} parameters but its module has "
-            f"{count:,}"
+            f"{promise.where}'params' of {promise.layer} says {promise.params:,} parameters "
+            f"but its module has {count:,}"
         )
 
 
@@ -60,11 +68,21 @@ def _held_to(promise: Promise) -> Function:
     """Return what calls a user's module and compares the shape that comes out."""
 
     def function(module: nn.Module, x: Tensor) -> Tensor:
-        made: Tensor = module(x)
+        made: Any = module(x)
+        if not isinstance(made, Tensor):
+            raise TypeError(
+                f"{promise.where}the module of {promise.layer} must return a tensor but returned "
+                f"{type(made).__name__}"
+            )
+        if made.shape[:1] != x.shape[:1]:
+            raise ValueError(
+                f"{promise.where}the module of {promise.layer} must return as many samples as it "
+                f"gets, {len(x)}, but returned the shape {tuple(made.shape)}"
+            )
         if tuple(made.shape[1:]) != promise.shape:
             raise ValueError(
-                f"'shape' of {promise.layer} says that its module gives {promise.shape} but it "
-                f"gives {tuple(made.shape[1:])}, both without the batch"
+                f"{promise.where}'shape' of {promise.layer} says that its module gives "
+                f"{promise.shape} but it gives {tuple(made.shape[1:])}, both without the batch"
             )
         return made
 
@@ -107,9 +125,20 @@ class GraphModule(nn.Module):
         super().__init__()
         self.plan = plan
         self.name = name
+        # All that is in it by now: a user's function may hand out what it gave before.
+        seen: set[int] = set()
         for step in plan.steps:
             if step.form.module is not None:
-                self.add_module(step.name, _construct(step.form.module, step.form.promise))
+                made = _construct(step.form.module, step.form.promise)
+                parts = {id(part) for part in (*made.modules(), *made.parameters())}
+                promise = step.form.promise
+                if promise is not None and parts & seen:
+                    raise ValueError(
+                        f"{promise.where}'pytorch' of {promise.layer} must make a "
+                        "new module each time but gave one, or a part of it, twice"
+                    )
+                seen |= parts
+                self.add_module(step.name, made)
         self._program = _program(plan)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,9 +6,12 @@ import builtins
 import keyword
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from neural_automl._forms import Apply, Input, call
+from neural_automl._strides import suggests_channels_last
+from neural_automl.cost import inputs_of
 from neural_automl.graph import layouts, natural_layout
 from neural_automl.primitives import PRIMITIVES, Layout
 
@@ -88,6 +91,12 @@ class _Planner:
         layout = self._made_in[index]
         inputs = tuple(self._value(source, layout) for source in node.inputs)
         form = PRIMITIVES[node.op].pytorch(node.attribute_values(), layout, *shapes)
+        if form.promise is not None:
+            form = replace(form, promise=replace(form.promise, path=node.path))
+        if node.op == "GroupNorm" and suggests_channels_last(*inputs_of(self._graph, index)):
+            # PyTorch 2.13 ends the process in the backward pass of a channels-last input that
+            # needs no gradient.
+            form = replace(form, forward=Apply((call("torch.Tensor.contiguous", Input(0)),)))
         self._values[index, layout] = self._append(form, inputs)
 
     def _append(self, form: ModuleForm, inputs: tuple[int, ...]) -> int:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._forms import Apply, Call, Index, Infix, Input
 from neural_automl.backends.pytorch._plan import Plan, class_name, make_plan
-from neural_automl.backends.pytorch._user_code import imports_of, modules_of
+from neural_automl.backends.pytorch._user_code import check_arguments, imports_of, modules_of
+from neural_automl.exceptions import ExportError, excerpt
 from neural_automl.graph import natural_layout
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ def source(architecture: Architecture) -> str:
     so. The class's state dict has the keys of the built model's.
 
     Raises:
-        ExportError: The module of a user's layer cannot be imported.
+        ExportError: The module of a user's layer cannot be imported, or its call not be written.
         ShapeError: A layer cannot take the shape that reaches it.
     """
     plan = make_plan(architecture.graph)
     name = class_name(architecture.name)
     calls = {step.name: step.form.module for step in plan.steps if step.form.module is not None}
     own = _functions(plan)
+    for call in calls.values():
+        check_arguments(call)
     written, own_imports = imports_of(own, name)
     fields = [_line(f"self.{field} = ", _written(call, written)) for field, call in calls.items()]
     body = "\n".join(_forward(plan))
@@ -229,13 +232,27 @@ class _Printer:
         if isinstance(form, Mapping):
             items = (f"{self.text(key)}: {self.text(value)}" for key, value in form.items())
             return f"{{{', '.join(items)}}}"
-        return json.dumps(form, ensure_ascii=False) if isinstance(form, str) else repr(form)
+        return _plain_text(form)
 
     def _function(self, form: Call | Apply) -> str:
         return str(form.function) if isinstance(form, Call) else f"self.{self._module}"
 
     def _arguments(self, form: Call | Apply) -> list[tuple[str, Any]]:
         return [*(("", value) for value in form.args), *((f"{k}=", v) for k, v in form.kwargs)]
+
+
+def _plain_text(value: Any) -> str:
+    """Return a value as Python writes it; strings in double quotes where a file can hold them.
+
+    Raises:
+        ExportError: An integer has more digits than Python reads.
+    """
+    if isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value):
+        return json.dumps(value, ensure_ascii=False)
+    try:
+        return repr(value)
+    except ValueError as error:
+        raise ExportError(f"the source can't hold {excerpt(value)}") from error
 
 
 def _index_text(index: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.exceptions import ExportError
@@ -11,8 +12,10 @@ from neural_automl.exceptions import ExportError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neural_automl._forms import Call
+
 #: Names that the file has already.
-_TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super")
+_TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super", "self")
 
 
 def imports_of(
@@ -59,6 +62,12 @@ def _check_importable(function: Callable[..., Any]) -> None:
         reason = "it is defined in the script or notebook that runs"
     elif "<" in name:
         reason = "it is defined inside a function"
+    elif not all(map(_is_word, module.split("."))):
+        reason = "an import statement can't name that module"
+    elif any(part.startswith("__") and not part.endswith("__") for part in name.split(".")):
+        reason = "Python renames in a class what begins with two underscores"
+    elif not all(map(_is_word, name.split("."))):
+        reason = "that is no name of Python's"
     elif _found(module, name) is not function:
         reason = f"{module} holds nothing of that name, or something else"
     else:
@@ -67,6 +76,24 @@ def _check_importable(function: Callable[..., Any]) -> None:
         f"the source can't import {name} of {module}: {reason}; define it at the top of a module "
         "of its own and register it from there"
     )
+
+
+def _is_word(part: str) -> bool:
+    return part.isidentifier() and not iskeyword(part)
+
+
+def check_arguments(form: Call) -> None:
+    """Check that a call of a user's class can be written with its arguments' names.
+
+    Raises:
+        ExportError: One is a word of Python's, or one that a class would rename.
+    """
+    for name, _ in form.kwargs:
+        if not _is_word(name) or (name.startswith("__") and not name.endswith("__")):
+            raise ExportError(
+                f"the source can't name the parameter '{name}': rename it, or register a function "
+                "(values, input_shape) -> module"
+            )
 
 
 def _found(module: str, name: str) -> Any:
