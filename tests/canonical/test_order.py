@@ -221,6 +221,35 @@ def test_rings_are_told_apart_by_their_sizes() -> None:
     assert len(set(texts)) == len(sizes)
 
 
+def strongly_regular(steps: list[tuple[int, int]], start: int) -> list[tuple[int, int]]:
+    """Return the pairs of a graph on a torus of 4 by 4, each place joined to those at steps."""
+    return [
+        (start + 4 * a + b, start + 4 * ((a + da) % 4) + (b + db) % 4)
+        for a, b in product(range(4), repeat=2)
+        for da, db in steps
+    ]
+
+
+ROOK = [(0, 1), (1, 0), (0, 2), (2, 0)]
+SHRIKHANDE = [(0, 1), (1, 0), (1, 1)]
+
+
+def test_graphs_that_stay_tied_after_a_mark() -> None:
+    # The two have the same colours even after one node is set apart. Steps of 2 come up twice.
+    rook = sorted({(min(pair), max(pair)) for pair in strongly_regular(ROOK, 16)})
+    both = strongly_regular(SHRIKHANDE, 0) + rook
+    shuffle = random.Random(0)
+
+    texts = set()
+    for _ in range(5):
+        names = shuffle.sample(range(32), 32)
+        pairs = [(names[a], names[b]) for a, b in shuffle.sample(both, len(both))]
+        texts.add(ordered(ring_piece(pairs)).text)
+
+    assert len(rook) == 48 == len(both) - len(rook)
+    assert len(texts) == 1
+
+
 # --- the work that ties make ----------------------------------------------------------------------
 
 

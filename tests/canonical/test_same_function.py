@@ -319,6 +319,10 @@ DIFFERENT: dict[str, tuple[tuple[LayerConfig, ...], tuple[LayerConfig, ...]]] = 
     "pool of what is larger than a pixel": ((W,), (W, POOLED)),
     "padding and none": ((W,), (conv(padding="valid"), layer("ZeroPadding2D", padding=1))),
     "a sum of two and of three": ((W, add(chain(), chain())), (W, add(chain(), chain(), chain()))),
+    "channels of zeros": (
+        (join(chain(), chain(conv(2), ZERO)), W),
+        (join(chain(), chain(conv(5), ZERO)), W),
+    ),
     "tanh twice": ((TANH,), (TANH, TANH)),
     "epsilon": ((NORM,), (layer("BatchNormalization", epsilon=1e-3),)),
     "momentum": ((NORM,), (layer("BatchNormalization", momentum=0.5),)),
