@@ -92,18 +92,25 @@ def test_model_runs_forward_and_backward(architecture: Architecture) -> None:
     assert has_zeros or all(p.grad is not None for p in model.parameters())
 
 
-@pytest.mark.parametrize("before", ["Reshape", "LayerNormalization"])
-def test_groups_are_normalised_of_any_memory_format(before: str) -> None:
-    params = {"shape": (6, 6, 6)} if before == "Reshape" else {}
-    layers = (LayerConfig(before, params), LayerConfig("GroupNormalization", {"groups": 1}))
-    architecture = Architecture((9, 8, 3), layers)
+@pytest.mark.parametrize(
+    ("shape", "before"),
+    [
+        ((9, 8, 3), LayerConfig("Reshape", {"shape": (6, 6, 6)})),
+        ((9, 8, 3), LayerConfig("LayerNormalization")),
+        ((6,), LayerConfig("Reshape", {"shape": (1, 1, 6)})),
+        ((36,), LayerConfig("Reshape", {"shape": (6, 6, 1)})),
+    ],
+    ids=["image", "gradient", "one pixel", "one channel"],
+)
+def test_groups_are_normalised_of_any_memory_format(shape: Shape, before: LayerConfig) -> None:
+    architecture = Architecture(shape, (before, LayerConfig("GroupNormalization", {"groups": 1})))
     model = architecture.build("pytorch").train()
 
     # Where the input needs no gradient, PyTorch ends the process if it lies channels last.
     model(random_inputs(architecture, 3)).square().mean().backward()
 
     assert all(p.grad is not None for p in model.parameters())
-    assert "torch.Tensor.contiguous(x)" in architecture.to_source()
+    assert "torch.reshape(torch.flatten(x, 1), (-1, " in architecture.to_source()
 
 
 def test_source_alone_gives_the_same_outputs(architecture: Architecture) -> None:

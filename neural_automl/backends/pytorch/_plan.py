@@ -95,8 +95,10 @@ class _Planner:
             form = replace(form, promise=replace(form.promise, path=node.path))
         if node.op == "GroupNorm" and suggests_channels_last(*inputs_of(self._graph, index)):
             # PyTorch 2.13 ends the process in the backward pass of a channels-last input that
-            # needs no gradient.
-            form = replace(form, forward=Apply((call("torch.Tensor.contiguous", Input(0)),)))
+            # needs no gradient. Tensor.contiguous would leave a single pixel as it is.
+            sizes = (-1, shapes[0][-1], *shapes[0][:-1])
+            laid = call("torch.reshape", call("torch.flatten", Input(0), 1), sizes)
+            form = replace(form, forward=Apply((laid,)))
         self._values[index, layout] = self._append(form, inputs)
 
     def _append(self, form: ModuleForm, inputs: tuple[int, ...]) -> int:
