@@ -21,13 +21,13 @@ BAR = 25
 
 def count_ours(count: int) -> dict[str, Any]:
     from neural_automl import primitives
-    from neural_automl.canonical import _order, _simplify
+    from neural_automl.canonical import _order, _rules
     from neural_automl.layers import _lowering
 
     remembered = {
         "facts of a primitive": primitives.facts,
         "checked parameters of a layer": _lowering._checked,
-        "a convolution without its padding": _simplify._without_padding,
+        "a convolution without its padding": _rules._without_padding,
         "text of a label": _order._label_text,
         "colour of a text": _order._colour_of,
         "canonical order of a piece": _order.ordered,

@@ -100,3 +100,18 @@ MissingOption = Annotated[
         help="Whether an empty cell of a .csv file is an error, or counts as its column's mean.",
     ),
 ]
+DATA_HELP = (
+    "digits (built in), a .npz or .csv file, a folder with one folder of images a class, or a "
+    "folder of MNIST's idx files."
+)
+TimingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help=f"Train some networks for one epoch and estimate the time of a search: {DATA_HELP}",
+        show_default=False,
+    ),
+]
+TimedTrialsOption = Annotated[
+    int, typer.Option("--trials", "-n", min=1, help="Trainings of the search that is estimated.")
+]

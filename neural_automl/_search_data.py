@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from neural_automl.data import load_data
+from neural_automl.evaluation import ArchitectureEvaluator, estimate_seconds
 from neural_automl.exceptions import DataError, SpaceError
 
 if TYPE_CHECKING:
@@ -42,6 +43,16 @@ def load_for(
         target=target,
         missing=missing,
     )
+
+
+def timed_seconds(space: ArchitectureSpace, source: str, trials: int) -> float:
+    """Return about how long a search takes on some data, from some networks trained briefly.
+
+    Raises:
+        DataError: The data cannot be used.
+    """
+    splits = load_for(space, source, None, "error")
+    return estimate_seconds(space, ArchitectureEvaluator(splits), trials)
 
 
 def search_notes(space: ArchitectureSpace, splits: DataSplits) -> list[str]:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from neural_automl import _tables as tables
 from neural_automl._arguments import (
+    DATA_HELP,
     ImportOption,
     JsonOption,
     MissingOption,
@@ -25,6 +26,8 @@ from neural_automl._arguments import (
     StorageOption,
     StudyOption,
     TargetOption,
+    TimedTrialsOption,
+    TimingOption,
     layer_note,
 )
 from neural_automl._version import __version__
@@ -127,8 +130,7 @@ def search(
         str,
         typer.Option(
             "--data",
-            help="digits (built in), a .npz or .csv file, a folder with one folder of images a "
-            "class, or a folder of MNIST's idx files.",
+            help=DATA_HELP,
             show_default=False,
         ),
     ],
@@ -262,16 +264,27 @@ def describe(
     samples: Annotated[
         int, typer.Option("--samples", min=1, help="Architectures drawn for the costs.")
     ] = 500,
+    data: TimingOption = None,
+    trials: TimedTrialsOption = 20,
     as_json: JsonOption = False,
     imports: ImportOption = None,
 ) -> None:
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
+    from neural_automl._search_data import timed_seconds
+
     space = _read_space(file)
     summary = space.describe(samples=samples)
+    with _wrong_options():
+        seconds = timed_seconds(space, data, trials) if data else None
     if as_json:
-        typer.echo(json.dumps(summary.to_dict(), indent=2))
+        timed = {} if seconds is None else {"trials": trials, "search_seconds": seconds}
+        typer.echo(json.dumps({**summary.to_dict(), **timed}, indent=2))
         return
     tables.print_space(Console(), space, summary)
+    if seconds is not None:
+        typer.echo(
+            f"a search of {trials} trainings takes about {seconds:.0f} s, none stopped early"
+        )
 
 
 @app.command()
@@ -387,7 +400,3 @@ def _weights(storage: str, study: optuna.Study, trial: FrozenTrial) -> dict[str,
     from neural_automl.studies import artifact_directory, make_artifact_store
 
     return load_weights(make_artifact_store(artifact_directory(storage)), study, trial)
-
-
-if __name__ == "__main__":
-    main()

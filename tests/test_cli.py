@@ -162,6 +162,19 @@ def test_describe(tmp_path: Path) -> None:
     assert summary["costs"]["params"] == [610, 1510, 2410]
 
 
+def test_describe_estimates_the_time_of_a_search(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+
+    shown = cli("describe", "space.neural", "--data", "digits", "--trials", "10", cwd=tmp_path)
+    told = cli("describe", "space.neural", "--data", "digits", "--json", cwd=tmp_path)
+    wrong = cli("describe", "space.neural", "--data", "none.npz", cwd=tmp_path)
+
+    assert re.search(r"a search of 10 trainings takes about \d+ s, none stopped", shown.stdout)
+    assert json.loads(told.stdout)["search_seconds"] > 0
+    assert wrong.returncode == 2
+    assert "none.npz" in wrong.stderr
+
+
 def test_describe_of_one_network_has_its_layers(tmp_path: Path) -> None:
     write(tmp_path, SMALL.replace("choice(8, 12, 16, 20, 24, 28, 32)", "8"))
 

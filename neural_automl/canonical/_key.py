@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neural_automl.canonical._order import Piece, ordered
-from neural_automl.canonical._simplify import COMMUTATIVE, PURE, SimpleGraph, simplify
+from neural_automl.canonical._rules import COMMUTATIVE, PURE
+from neural_automl.canonical._simplify import SimpleGraph, simplify
 
 if TYPE_CHECKING:
     from neural_automl.graph import Graph

@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from neural_automl.canonical._simplify import COMMUTATIVE
+from neural_automl.canonical._rules import COMMUTATIVE
 
 #: Label and inputs of each node: 0 is what the piece reads, ``n`` its own node ``n - 1``. The
 #: last node is what the piece gives.

@@ -2,6 +2,7 @@
 
 from neural_automl.evaluation._context import EvaluationContext, Evaluator
 from neural_automl.evaluation._evaluator import ArchitectureEvaluator
+from neural_automl.evaluation._forecast import estimate_seconds
 from neural_automl.evaluation._latency import Latency, measure_latency
 from neural_automl.evaluation._names import METRIC_NAMES
 from neural_automl.evaluation._tracker import MetricTracker, direction_of
@@ -14,5 +15,6 @@ __all__ = [
     "Latency",
     "MetricTracker",
     "direction_of",
+    "estimate_seconds",
     "measure_latency",
 ]
