@@ -390,7 +390,10 @@ class _Counting(CurveEvaluator):
 def _worker(storage: str, log: Path, trials: int, seed: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.load_study(
-        study_name="s", storage=storage, sampler=optuna.samplers.RandomSampler(seed=seed)
+        study_name="s",
+        storage=storage,
+        sampler=optuna.samplers.RandomSampler(seed=seed),
+        pruner=optuna.pruners.NopPruner(),
     )
     study.optimize(objective_over(_Counting(log)), n_trials=trials)
 
