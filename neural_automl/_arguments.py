@@ -1,4 +1,4 @@
-"""Arguments that several commands take, and the modules that a user has them load first."""
+"""The arguments of the commands, and the modules that a user has them load first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
+from neural_automl.search_strategies import SAMPLER_NAMES
 
 #: What to say beside an unknown layer, which a command cannot tell from a slip.
 LAYER_NOTE = (
@@ -50,6 +52,17 @@ def layer_note(errors: Iterable[DSLError]) -> list[str]:
     """Return the note about layers of one's own where an error is about an unknown layer."""
     is_unknown = any(error.message.startswith("unknown layer") for error in errors)
     return [LAYER_NOTE] if is_unknown else []
+
+
+def positive_seconds(seconds: float | None) -> float | None:
+    """Return what was given; said before anything is read.
+
+    Raises:
+        BadParameter: It is not above 0.
+    """
+    if seconds is not None and not seconds > 0:
+        raise typer.BadParameter(f"must be above 0 seconds but is {seconds}")
+    return seconds
 
 
 SpaceFile = Annotated[
@@ -114,4 +127,84 @@ TimingOption = Annotated[
 ]
 TimedTrialsOption = Annotated[
     int, typer.Option("--trials", "-n", min=1, help="Trainings of the search that is estimated.")
+]
+
+# --- options of `search` ---------------------------------------------------------------------
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help=DATA_HELP,
+        show_default=False,
+    ),
+]
+TrialsOption = Annotated[
+    int,
+    typer.Option(
+        "--trials",
+        "-n",
+        min=1,
+        help="Networks that the study shall have trained in the end, those of earlier runs "
+        "included: the same command with a larger number goes on. Infeasible ones and repeats "
+        "do not count.",
+    ),
+]
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--epochs",
+        min=1,
+        help="Longest training; by default what the space says.",
+        show_default=False,
+    ),
+]
+# What needs options of its own is for Python.
+_PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
+StrategyOption = Annotated[
+    str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
+]
+EarlyStoppingOption = Annotated[
+    str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(_PRUNERS)}.")
+]
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric",
+        help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ..., params, macs, "
+        "peak_memory_bytes or depth; given several times, all of them. By default "
+        "val_accuracy, for regression val_mse.",
+        show_default=False,
+    ),
+]
+OutputOption = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder of the study, if no --storage is given.")
+]
+SearchStorageOption = Annotated[
+    str | None,
+    typer.Option("--storage", help="URL of the study database.", show_default=False),
+]
+SearchStudyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--study", help="Name of the study; by default the network's.", show_default=False
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="Of the proposals and the trainings.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        callback=positive_seconds,
+        help="Seconds after which no trial begins.",
+        show_default=False,
+    ),
+]
+ResumeOption = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Fail if there is no study to go on with. (A study that is there goes on either way.)",
+    ),
 ]

@@ -18,24 +18,34 @@ from rich.console import Console
 
 from neural_automl import _tables as tables
 from neural_automl._arguments import (
-    DATA_HELP,
+    DataOption,
+    DeviceOption,
+    EarlyStoppingOption,
+    EpochsOption,
     ImportOption,
     JsonOption,
+    MetricOption,
     MissingOption,
+    OutputOption,
+    ResumeOption,
+    SearchStorageOption,
+    SearchStudyOption,
+    SeedOption,
     SpaceFile,
     StorageOption,
+    StrategyOption,
     StudyOption,
     TargetOption,
     TimedTrialsOption,
+    TimeoutOption,
     TimingOption,
+    TrialsOption,
     layer_note,
 )
 from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
-from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import EXPORT_FORMATS, export_architecture, export_notes
-from neural_automl.search_strategies import SAMPLER_NAMES
 
 app = typer.Typer(
     name="neural-automl",
@@ -51,7 +61,6 @@ app = typer.Typer(
 )
 
 #: Those that need no options of their own.
-_PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -126,79 +135,21 @@ def _common(
 @app.command()
 def search(
     file: SpaceFile,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            help=DATA_HELP,
-            show_default=False,
-        ),
-    ],
-    trials: Annotated[
-        int,
-        typer.Option(
-            "--trials",
-            "-n",
-            min=1,
-            help="Networks that the study shall have trained in the end, those of earlier runs "
-            "included: the same command with a larger number goes on. Infeasible ones and repeats "
-            "do not count.",
-        ),
-    ] = 20,
+    data: DataOption,
+    trials: TrialsOption = 20,
     target: TargetOption = None,
     missing: MissingOption = "error",
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            "--epochs",
-            min=1,
-            help="Longest training; by default what the space says.",
-            show_default=False,
-        ),
-    ] = None,
-    strategy: Annotated[
-        str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
-    ] = "tpe",
-    early_stopping: Annotated[
-        str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(_PRUNERS)}.")
-    ] = "median",
-    metric: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric",
-            help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ..., params, macs, "
-            "peak_memory_bytes or depth; given several times, all of them. By default "
-            "val_accuracy, for regression val_mse.",
-            show_default=False,
-        ),
-    ] = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder of the study, if no --storage is given.")
-    ] = Path("results"),
-    storage: Annotated[
-        str | None,
-        typer.Option("--storage", help="URL of the study database.", show_default=False),
-    ] = None,
-    study: Annotated[
-        str | None,
-        typer.Option(
-            "--study", help="Name of the study; by default the network's.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the proposals and the trainings.")] = 0,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", help="Seconds after which no trial begins.", show_default=False),
-    ] = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Fail if there is no study to go on with. (A study that is there goes on "
-            "either way.)",
-        ),
-    ] = False,
+    epochs: EpochsOption = None,
+    strategy: StrategyOption = "tpe",
+    early_stopping: EarlyStoppingOption = "median",
+    metric: MetricOption = None,
+    output: OutputOption = Path("results"),
+    storage: SearchStorageOption = None,
+    study: SearchStudyOption = None,
+    seed: SeedOption = 0,
+    device: DeviceOption = "auto",
+    timeout: TimeoutOption = None,
+    resume: ResumeOption = False,
     imports: ImportOption = None,
 ) -> None:
     """Search a space: propose networks, train them, stop the hopeless, show the best.

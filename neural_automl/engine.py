@@ -28,6 +28,7 @@ from neural_automl.registry import (
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import (
     artifact_directory,
+    is_text,
     load_study,
     make_artifact_store,
     masked,
@@ -104,6 +105,7 @@ class AutoMLEngine:
         value: Literal["last", "best"] = "last",
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
+        _check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
         self.early_stopping = early_stopping
         self.executor: None = None
@@ -166,6 +168,8 @@ class AutoMLEngine:
         """
         if max_trials < 1:
             raise ValueError(f"`max_trials` must be at least 1 but got {max_trials}")
+        if timeout is not None and not timeout > 0:
+            raise ValueError(f"`timeout` must be above 0 seconds but got {timeout}")
         if not isinstance(space, ArchitectureSpace):
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
@@ -306,6 +310,17 @@ class AutoMLEngine:
 
 def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _check_names(
+    storage: str | Path | None, study_name: str | None, metrics: str | Sequence[str] | None
+) -> None:
+    if storage == "":
+        raise ValueError("`storage` must be a URL or a path but is empty.")
+    if study_name is not None and not is_text(study_name):
+        raise ValueError(f"`study_name` must be text in UTF-8 but got {study_name!r}.")
+    if metrics and not isinstance(metrics, str) and len(set(metrics)) < len(metrics):
+        raise ValueError(f"`metrics` must be different but got {', '.join(metrics)}.")
 
 
 def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:

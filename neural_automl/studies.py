@@ -199,6 +199,15 @@ def quiet_optuna() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 
+def is_text(name: str) -> bool:
+    """Whether a database can hold a name: what a terminal gave in another encoding it cannot."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def load_study(
     storage: str | Path,
     name: str | None = None,
@@ -215,6 +224,8 @@ def load_study(
         StudyError: The storage can't be used, holds no such study, or several and no name.
     """
     opened = open_storage(storage, must_exist=True)
+    if name is not None and not is_text(name):
+        raise StudyError(f"the name of the study, {name!r}, is no text in UTF-8")
     with storage_errors(storage_url(storage)):
         names = optuna.get_all_study_names(opened)
         if name is None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _DEEPEST: Final = 300
 _LONGEST: Final = 40
+# Characters that are read: far more than the parser takes, which then says how many it does.
+_LARGEST: Final = 1 << 24
 
 
 def check_nesting(data: Any) -> None:
@@ -50,7 +52,8 @@ def read_text(file: Path) -> str:
         SpaceError: It is no UTF-8.
     """
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open(encoding="utf-8") as stream:
+            return stream.read(_LARGEST)  # a device, or a pipe, may have no end
     except UnicodeDecodeError as error:
         raise SpaceError(f"{file} is no text in UTF-8: {error.reason}") from error
 
