@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from neural_automl.samplers._define_by_run._announce import announced
 from neural_automl.samplers._define_by_run._configuration import (
     Configuration,
     complete,
@@ -50,6 +51,7 @@ __all__ = [
     "RecordingTrial",
     "StudyReader",
     "Suggest",
+    "announced",
     "changeable",
     "check_suggest",
     "complete",

@@ -15,13 +15,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from neural_automl.samplers._define_by_run._configuration import Configuration, replay
 from neural_automl.samplers._define_by_run._judge import Judge
+from neural_automl.samplers._define_by_run._observations import CLAIM, live_params
 from neural_automl.samplers._define_by_run._recording import Suggest
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
-#: System attribute: name to value of what was proposed, inactive parameters too.
-CLAIM: Final = "define_by_run:claim"
 #: Study attribute that says why there is nothing more to propose.
 STOP_REASON: Final = "stop_reason"
 EXHAUSTED: Final = "space exhausted"
@@ -98,7 +97,7 @@ class Claims:
 
     def _read(self, trial: FrozenTrial) -> Held:
         settled = trial.state.is_finished()
-        values = {**trial.system_attrs.get(CLAIM, {}), **trial.params}
+        values = live_params(trial)
         if trial.state is TrialState.WAITING:
             values.update(trial.system_attrs.get("fixed_params", {}))
         before = self._held.get(trial.number)

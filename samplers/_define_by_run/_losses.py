@@ -1,4 +1,4 @@
-"""What each trial cost: values, last values of pruned trials and failures on one scale."""
+"""What each trial cost: values and last values of pruned trials on one scale."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 def losses(
     observations: Sequence[Observation], directions: Sequence[StudyDirection]
 ) -> NDArray[np.float64]:
-    """What each finished trial cost, smaller is better; worst where it has no value to teach.
+    """What each trial cost, smaller is better; worst where it has no value to teach.
 
     A pruned trial gets the final value that its last one stands for at its step (`final_values`).
-    A failed or infeasible one, and an infinite value, count as the worst finite value.
+    An infeasible one, and an infinite value, count as the worst finite value.
+
+    Args:
+        observations: Trials that ended COMPLETE or PRUNED.
+        directions: Of the study.
 
     Returns:
         Shape (n, objectives).

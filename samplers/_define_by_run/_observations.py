@@ -6,7 +6,7 @@ import datetime as dt
 import math
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
 
 
-# The attribute of a running trial that says what it is about to suggest.
-PROPOSED = "neural_automl:proposed"
+#: System attribute of a trial: name to value of what was proposed, perhaps inactive ones too.
+CLAIM: Final = "define_by_run:claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class Observation:
     values: tuple[float, ...] | None
     intermediate: Mapping[int, float]
     violation: float
+
+    @property
+    def teaches(self) -> bool:
+        """Whether it ended with something to learn: a failure says nothing of its parameters."""
+        return self.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
     @property
     def last(self) -> tuple[int, float] | None:
@@ -110,7 +115,7 @@ def seen_keys(
 
 def live_params(trial: FrozenTrial) -> dict[str, Any]:
     """What a running trial has suggested, and what it has announced to suggest."""
-    return {**trial.system_attrs.get(PROPOSED, {}), **trial.params}
+    return {**trial.system_attrs.get(CLAIM, {}), **trial.params}
 
 
 def _read(suggest: Suggest, trial: FrozenTrial) -> Observation:

@@ -14,9 +14,7 @@ from neural_automl.samplers._define_by_run._configuration import (
     complete,
     draw,
     trial_rng,
-    values_key,
 )
-from neural_automl.samplers._define_by_run._observations import PROPOSED, live_params
 from neural_automl.samplers._define_by_run._recording import Suggest
 from neural_automl.samplers._define_by_run._values import contains, draw_value
 
@@ -24,10 +22,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
     from optuna.trial import FrozenTrial
-
-
-# After so many proposals that another worker announced too, the last one stays.
-_MAX_CLAIMS = 4
 
 
 class ConfigurationSampler(BaseSampler):
@@ -64,8 +58,9 @@ class ConfigurationSampler(BaseSampler):
     ) -> Configuration:
         """Propose the configuration of a trial.
 
-        Called before the first parameter of a trial is suggested, and again if another worker
-        announced the same at that time; several threads may call it at once.
+        Called once for each trial, before its first parameter is suggested; several threads may
+        call it at once. Workers that ask at the same time see the same trials: `announced` and
+        `claim_first` keep them from proposing the same.
 
         Args:
             study: The study; do not change it.
@@ -80,34 +75,13 @@ class ConfigurationSampler(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         """Propose a configuration and give its distributions."""
         fixed = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
-        proposed = self._claim(study, trial, fixed)
+        proposed = self.propose(study, trial, fixed, trial_rng(self._seed, trial.number))
         self._proposed[study._study_id, trial._trial_id] = proposed
         return {
             name: distribution
             for name, distribution in proposed.distributions.items()
             if name not in fixed
         }
-
-    def _claim(self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any]) -> Configuration:
-        # Workers that ask at once see the same trials and may propose the same. Each announces its
-        # proposal and then looks at the others': of two equal ones, who came later sees the other,
-        # which may have finished by then.
-        proposed = None
-        for attempt in range(_MAX_CLAIMS):
-            stream = f"claim {attempt}" if attempt else ""
-            known = {each.number for each in _trials(study) if each.state.is_finished()}
-            proposed = self.propose(
-                study, trial, fixed, trial_rng(self._seed, trial.number, stream)
-            )
-            study._storage.set_trial_system_attr(trial._trial_id, PROPOSED, dict(proposed.values))
-            if not any(
-                values_key(live_params(other)) == proposed.key
-                for other in _trials(study)
-                if other.number not in known and other.number != trial.number
-            ):
-                break
-        assert proposed is not None
-        return proposed
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -134,10 +108,6 @@ class ConfigurationSampler(BaseSampler):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_proposed": {}}
-
-
-def _trials(study: Study) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False)
 
 
 def check_suggest(suggest: Suggest) -> None:

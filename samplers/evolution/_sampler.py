@@ -16,6 +16,7 @@ from neural_automl.samplers._define_by_run import (
     Observation,
     StudyReader,
     Suggest,
+    announced,
     changeable,
     crossover,
     losses,
@@ -122,6 +123,18 @@ class EvolutionSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         """Propose a child of the population, or a random configuration at the start."""
+        return announced(
+            self._suggest,
+            study,
+            trial,
+            rng,
+            self._seed,
+            lambda numbers: self._propose(study, trial, fixed, numbers),
+        )
+
+    def _propose(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
+    ) -> Configuration:
         observations = self._reader.observations(study, but=trial.number)
         seen = seen_keys(observations, self._identity)
         population = self._population(study, observations)
@@ -142,7 +155,7 @@ class EvolutionSampler(ConfigurationSampler):
 
     def _population(self, study: Study, observations: list[Observation]) -> list[_Member]:
         """Who is alive; nobody while the study is young."""
-        known = [o for o in observations if o.state.is_finished() and o.configuration is not None]
+        known = [o for o in observations if o.teaches and o.configuration is not None]
         if len(known) < self._n_startup_trials:
             return []
         if self._removal == "oldest":

@@ -13,7 +13,8 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from neural_automl.samplers._define_by_run import contains, draw_value, trial_rng
-from neural_automl.samplers._define_by_run._claims import CLAIM, Claims
+from neural_automl.samplers._define_by_run._claims import Claims
+from neural_automl.samplers._define_by_run._observations import CLAIM
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -17,6 +17,7 @@ from neural_automl.samplers._define_by_run import (
     Observation,
     StudyReader,
     Suggest,
+    announced,
     draw,
     losses,
     new_or_any,
@@ -124,11 +125,23 @@ class GaussianProcessSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         """Propose where the acquisition function is largest, or at random at the start."""
+        return announced(
+            self._suggest,
+            study,
+            trial,
+            rng,
+            self._seed,
+            lambda numbers: self._propose(study, trial, fixed, numbers),
+        )
+
+    def _propose(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
+    ) -> Configuration:
         observations = self._reader.observations(study, but=trial.number)
         seen = seen_keys(observations, self._identity)
         known = [o for o in observations if o.configuration is not None]
         found = None
-        if sum(o.state.is_finished() for o in known) >= self._n_startup_trials:
+        if sum(o.teaches for o in known) >= self._n_startup_trials:
             try:
                 found = propose_new(
                     self._by_acquisition(study, known, fixed, rng),
@@ -152,7 +165,7 @@ class GaussianProcessSampler(ConfigurationSampler):
         rng: np.random.Generator,
     ) -> Iterator[Configuration]:
         """Configurations by falling acquisition, not filtered."""
-        finished = [o for o in known if o.state.is_finished()]
+        finished = [o for o in known if o.teaches]
         values = losses(finished, study.directions)
         loss = values[:, 0] if values.shape[1] == 1 else scalarise(values, rng)
         kept = _best_and_latest(loss, self._max_observations)
