@@ -13,7 +13,7 @@ from neural_automl.dsl._tables import is_layer
 from neural_automl.exceptions import excerpt
 
 _KEYWORDS: Final = frozenset(
-    [*("define", "network", "let", "choice", "maybe", "channels"), *map(str.lower, SECTIONS)]
+    [*("define", "network", "let", "choice", "maybe"), *map(str.lower, SECTIONS)]
 )
 _SIGNS: Final = {"add": ("+", 1), "sub": ("-", 1), "mul": ("*", 2), "div": ("/", 2)}
 _SUFFIXES: Final = (("G", 10**9), ("M", 10**6), ("K", 10**3))
@@ -27,7 +27,7 @@ def is_name(text: str) -> bool:
 
 
 def _is_let_name(text: str) -> bool:
-    reserved = text in CONSTANTS or text in OPEN_VALUES or is_layer(text)
+    reserved = text in (*CONSTANTS, *OPEN_VALUES, "channels") or is_layer(text)
     return is_name(text) and not reserved
 
 

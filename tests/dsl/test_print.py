@@ -287,3 +287,18 @@ def test_tuples_are_printed_like_lists() -> None:
 
 def test_missing_keys_of_layers_are_taken_as_empty() -> None:
     assert printed({"type": "ReLU"}) == "ReLU()"
+
+
+@pytest.mark.parametrize("name", ["channels", "range", "HPO", "true", "none", "Dense", "Adam"])
+def test_a_network_may_bear_words_that_only_values_and_layers_are(name: str) -> None:
+    text = f"network {name} {{ input: (4,) layers: Dense(2) }}"
+
+    assert parse(print_network(parse(text).model)).model == parse(text).model
+
+
+def test_a_let_that_channels_cannot_name_is_no_let() -> None:
+    width = choice(8, 16, name="let.channels")
+    made = model(layer("Dense", units=width), layer("Dense", units=width))
+
+    assert "let channels" not in print_network(made)
+    assert parse(print_network(made)).model == made
