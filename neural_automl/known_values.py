@@ -14,8 +14,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -47,6 +48,14 @@ class Known:
     name: int | str
 
 
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """The finished trials of one study: which were read, and what they trained."""
+
+    read: set[int] = field(default_factory=set)
+    known: dict[str, Known] = field(default_factory=dict)
+
+
 class KnownValues:
     """The finished trainings of a study, and of others where asked for.
 
@@ -67,9 +76,7 @@ class KnownValues:
         self._patience = patience
         self._sleep = sleep
         self._others: dict[str, Known] = {}
-        self._known: dict[str, Known] = {}
-        self._read: set[int] = set()
-        self._study: tuple[str, int] | None = None
+        self._finished: WeakKeyDictionary[optuna.Study, _Finished] = WeakKeyDictionary()
 
     def open(self, study: optuna.Study) -> None:
         """Read the other studies of the storage that results are taken from.
@@ -126,28 +133,26 @@ class KnownValues:
     def _look(self, trial: Trial, claim: str) -> tuple[Known | None, list[FrozenTrial]]:
         """Return the result of a claim, if there is one, and the running trials that share it."""
         study = trial.study
-        self._begin_again_with(study)
+        finished = self._finished.setdefault(study, _Finished())
         rivals = []
         for other in study.get_trials(deepcopy=False):
-            if other.number in self._read or other.number == trial.number:
+            if other.number in finished.read or other.number == trial.number:
                 continue
             if other.state.is_finished():
-                self._read.add(other.number)
+                finished.read.add(other.number)
                 if is_reusable(other):
                     known = Known(other, other.number)
-                    self._known.setdefault(other.user_attrs[CLAIM], known)
+                    finished.known.setdefault(other.user_attrs[CLAIM], known)
             elif other.state == TrialState.RUNNING and other.user_attrs.get(CLAIM) == claim:
                 rivals.append(other)
-        return self._known.get(claim), rivals
-
-    def _begin_again_with(self, study: optuna.Study) -> None:
-        """Forget another study than the last one."""
-        identity = study.study_name, id(study._storage)
-        if identity != self._study:
-            self._study, self._known, self._read = identity, {}, set()
+        return finished.known.get(claim), rivals
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}, "_read": set(), "_study": None}
+        return {name: value for name, value in self.__dict__.items() if name != "_finished"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._finished = WeakKeyDictionary()
 
 
 def _goes_first(rival: FrozenTrial, ticket: int, number: int) -> bool:

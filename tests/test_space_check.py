@@ -448,3 +448,13 @@ def test_memory_may_be_spelt_as_costs_spell_it() -> None:
     twice = text.replace("<= 1KB", "<= 1KB peak_memory <= 2KB")
     with pytest.raises(DSLError, match="'peak_memory <=' is given twice"):
         ArchitectureSpace.from_dsl(twice)
+
+
+def test_a_tie_named_like_a_training_section_is_gone_through() -> None:
+    width = Choice(2, 3, 4, name="training")
+    space = ArchitectureSpace((4,), [Layer("Dense", width), Layer("Dense", width)])
+
+    summary = space.describe()
+
+    assert (summary.samples, summary.distinct, summary.complete) == (3, 3, True)
+    assert list(space.decisions(training=False)) == ["training"]

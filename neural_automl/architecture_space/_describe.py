@@ -100,11 +100,13 @@ def describe(space: ArchitectureSpace, samples: int, seed: int) -> SpaceSummary:
     count = feasible = 0
     for item in looked_at:
         count += 1
-        problems = _problems(space, item)
-        broken.update(problems)
-        feasible += not problems
-        if not isinstance(item, SpaceError) and _SHAPE not in space.violations(item):
-            found.append(item)
+        if isinstance(item, SpaceError):
+            broken[item.path or "training"] += 1
+            continue
+        found.append(item)
+        limits = [str(limit) for limit in space.constraints if limit.excess(item.cost) > 0]
+        broken.update(limits)
+        feasible += not limits
     distinct, is_bound = (
         (len({a.key for a in found}), False)
         if complete
@@ -133,17 +135,3 @@ def describe(space: ArchitectureSpace, samples: int, seed: int) -> SpaceSummary:
         tied=space.tied(),
         idle=idle_decisions(space, found, seed),
     )
-
-
-_SHAPE: Final = "shape"
-
-
-def _problems(space: ArchitectureSpace, item: Architecture | SpaceError) -> list[str]:
-    """Return what an architecture breaks: constraints, or the place where shapes end."""
-    if isinstance(item, SpaceError):
-        return [item.path or "training"]
-    try:
-        cost = item.cost
-    except SpaceError as error:
-        return [error.path or _SHAPE]
-    return [str(limit) for limit in space.constraints if limit.excess(cost) > 0]

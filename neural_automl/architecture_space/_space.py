@@ -106,12 +106,13 @@ class ArchitectureSpace:
         """Loss, optimizer, training and execution, as far as given."""
         return self._training.sections()
 
-    def decisions(self) -> dict[str, Open | tuple[Any, ...]]:
-        """Return every parameter that a study of this space can have, in the order of the tree.
+    def decisions(self, *, training: bool = True) -> dict[str, Open | tuple[Any, ...]]:
+        """Return every parameter of a study of this space, in the order of the tree.
 
         The value is what is open, or the labels that a decision about structure chooses from.
+        Without ``training``, what loss, optimizer and training settings alone decide is left out.
         """
-        return decisions(self._located(), self._training.values())
+        return decisions(self._located(), self._training.values() if training else ())
 
     def tied(self) -> dict[str, int]:
         """Return the decisions that are used in several places, and in how many."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.architecture_space._suggest import RandomTrial
+from neural_automl.architecture_space._suggest import RandomTrial, Trial
 from neural_automl.exceptions import SpaceError
 from neural_automl.identity import identity_of
 
@@ -22,10 +22,12 @@ _TRIES: Final = 12
 class _Odometer:
     """Takes the options of each decision in turn: every combination once.
 
-    Of what only the training depends on, the first option stands for all.
+    Args:
+        names: The decisions to go through; of all others the first option stands for all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: Container[str]) -> None:
+        self._names = names
         self._places: list[int] = []
         self._counts: list[int] = []
         self._step = 0
@@ -45,7 +47,7 @@ class _Odometer:
         return False
 
     def _take(self, name: str, count: int) -> int:
-        if name.split(".")[0] in ("optimizer", "training", "loss", "execution"):
+        if name not in self._names:
             return 0
         if self._step == len(self._places):
             self._places.append(0)
@@ -99,14 +101,11 @@ class _Replay:
 
 def every_architecture(space: ArchitectureSpace) -> Iterator[Architecture | SpaceError]:
     """Yield each architecture once, or why there is none; one training stands for all."""
-    odometer = _Odometer()
+    odometer = _Odometer(space.decisions(training=False))
     more = True
     while more:
         odometer.begin()
-        try:
-            yield space.suggest(odometer)
-        except SpaceError as error:
-            yield error
+        yield _suggested(space, odometer)
         more = odometer.advance()
 
 
@@ -116,10 +115,17 @@ def random_architectures(
     """Yield architectures drawn at random, or why there is none."""
     trial = RandomTrial(seed)
     for _ in range(samples):
-        try:
-            yield space.suggest(trial)
-        except SpaceError as error:
-            yield error
+        yield _suggested(space, trial)
+
+
+def _suggested(space: ArchitectureSpace, trial: Trial) -> Architecture | SpaceError:
+    """Return an architecture whose shapes follow, or where they do not."""
+    try:
+        architecture = space.suggest(trial)
+        architecture.cost  # noqa: B018 - raises where shapes cannot follow
+    except SpaceError as error:
+        return error
+    return architecture
 
 
 def estimated_distinct(keys: Sequence[str]) -> tuple[int, bool]:
@@ -153,8 +159,8 @@ def idle_decisions(
     for name in names:
         compared = False
         for architecture in [a for a in shuffled if name in a.choices][:tries]:
-            changed = _changed(space, architecture, name, seed)
-            if changed is None:
+            changed = _suggested(space, _Replay(architecture.choices, name, seed))
+            if isinstance(changed, SpaceError):
                 compared = False  # it decides whether there is a network at all
                 break
             if changed.choices[name] == architecture.choices[name]:
@@ -166,14 +172,3 @@ def idle_decisions(
         if compared:
             idle.append(name)
     return tuple(idle)
-
-
-def _changed(
-    space: ArchitectureSpace, architecture: Architecture, name: str, seed: int
-) -> Architecture | None:
-    try:
-        changed = space.suggest(_Replay(architecture.choices, name, seed))
-        changed.graph  # noqa: B018 - raises where shapes cannot follow
-    except SpaceError:
-        return None
-    return changed

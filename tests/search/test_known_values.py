@@ -20,7 +20,7 @@ from neural_automl.known_values import CLAIM, TICKET, Known, KnownValues
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import is_trained, summarise
 from neural_automl.studies import open_study
-from tests.search.fakes import CurveEvaluator, small_space
+from tests.search.fakes import CurveEvaluator, small_space, width_of
 from tests.spaces import many
 
 if TYPE_CHECKING:
@@ -216,12 +216,21 @@ def test_a_study_that_is_not_there() -> None:
         study.optimize(objective_over(CurveEvaluator(), reuse=["x"]), n_trials=1)
 
 
-def test_one_that_remembers_serves_two_studies() -> None:
+def test_one_that_remembers_serves_two_studies_in_turns() -> None:
     evaluator = CurveEvaluator()
     objective = objective_over(evaluator)
-    for _ in range(2):
-        run_each(optuna.create_study(direction="maximize"), objective, NARROW)
-    assert len(evaluator.trained) == 2
+    one, two = (optuna.create_study(direction="maximize") for _ in range(2))
+    run_each(one, objective, NARROW)
+    run_each(two, objective, WIDE)
+
+    run_each(one, objective, WIDE, NARROW)
+    run_each(two, objective, NARROW, WIDE)
+
+    assert [width_of(a) for a in evaluator.trained] == [8, 32, 32, 8]
+    assert [t.user_attrs.get("cached_from") for t in (*one.trials, *two.trials)] == [
+        *(None, None, 0),
+        *(None, None, 0),
+    ]
     assert pickle.loads(pickle.dumps(KnownValues(reuse=["a"])))._reuse == ("a",)
 
 
