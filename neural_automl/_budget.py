@@ -8,6 +8,7 @@ from optuna.trial import TrialState
 
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import is_trained
+from neural_automl.samplers._define_by_run import EXHAUSTED
 
 if TYPE_CHECKING:
     import optuna
@@ -70,7 +71,7 @@ class Budget:
         if len(recent) < _IN_A_ROW_WITHOUT_TRAINING or any(map(is_trained, recent)):
             return
         if any("cached_from" in other.user_attrs for other in recent):
-            self.reason = "space exhausted"
+            self.reason = EXHAUSTED
         else:
             self.error = NoFeasibleArchitectureError(
                 f"none of the last {_IN_A_ROW_WITHOUT_TRAINING} proposals could be trained; the "

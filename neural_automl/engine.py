@@ -19,12 +19,13 @@ from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import create_pruner
 from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import EvaluationError, StudyError
-from neural_automl.objective import COST_METRICS, ArchitectureObjective, trial_seed
+from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.parameters import did_you_mean
 from neural_automl.registry import (
     space_of,
     summarise,
 )
+from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import (
     artifact_directory,
@@ -126,7 +127,7 @@ class AutoMLEngine:
         self._pruner_options = _given(reduction_factor=reduction_factor)
         self._result: SearchResult | None = None
         # Wrong names and options are said now, not after the data was read.
-        self._make_sampler(None, 0)
+        self._make_sampler(None)
         self._make_pruner(100)
 
     # --- searching ----------------------------------------------------------------------------
@@ -238,7 +239,7 @@ class AutoMLEngine:
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
             _check_data(space, evaluator)
-        self._make_sampler(space, 0)
+        self._make_sampler(space)
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
         study = open_study(
@@ -254,17 +255,17 @@ class AutoMLEngine:
                 "study name"
             )
         agree(study, objective.terms())
-        # A sampler that begins again with its old seed would propose its old trials again.
-        study.sampler = self._make_sampler(objective.space, len(study.get_trials(deepcopy=False)))
+        study.sampler = self._make_sampler(objective.space)
         study.set_user_attr("max_trials", max_trials)
         _queue_interrupted(study)
         return study
 
-    def _make_sampler(self, space: ArchitectureSpace | None, trials: int) -> BaseSampler:
+    def _make_sampler(self, space: ArchitectureSpace | None) -> BaseSampler:
         if isinstance(self.search_strategy, BaseSampler):
             return self.search_strategy
-        seed = trial_seed(self.seed, trials)
-        return create_sampler(self.search_strategy, space=space, seed=seed, **self._sampler_options)
+        return create_sampler(
+            self.search_strategy, space=space, seed=self.seed, **self._sampler_options
+        )
 
     def _make_pruner(self, epochs: int) -> BasePruner:
         if isinstance(self.early_stopping, BasePruner):
@@ -393,6 +394,6 @@ def _run(
             return "interrupted"
     if budget.error is not None:
         raise budget.error
-    if budget.reason is None and study.user_attrs.get("stop_reason") == "space exhausted":
-        return "space exhausted"
+    if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
+        return EXHAUSTED
     return budget.reason or "timeout"

@@ -11,6 +11,7 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
+from neural_automl.samplers._define_by_run import EXHAUSTED
 
 if TYPE_CHECKING:
     import optuna
@@ -89,7 +90,9 @@ def summarise(study: optuna.Study) -> StudySummary:
 
 
 def _is_infeasible(trial: FrozenTrial) -> bool:
-    return "infeasible" in trial.user_attrs and "cached_from" not in trial.user_attrs
+    """Return whether an architecture was infeasible: not a repeat, nor a trial left without one."""
+    reason = trial.user_attrs.get("infeasible", EXHAUSTED)
+    return reason != EXHAUSTED and "cached_from" not in trial.user_attrs
 
 
 def _number(trial: FrozenTrial, name: str) -> float:

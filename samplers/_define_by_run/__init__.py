@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neural_automl.samplers._define_by_run._announce import announced
+from neural_automl.samplers._define_by_run._claims import EXHAUSTED, STOP_REASON
 from neural_automl.samplers._define_by_run._configuration import (
     Configuration,
     complete,
@@ -42,6 +43,8 @@ from neural_automl.samplers._define_by_run._values import (
 )
 
 __all__ = [
+    "EXHAUSTED",
+    "STOP_REASON",
     "Configuration",
     "ConfigurationSampler",
     "Feasible",

@@ -262,6 +262,16 @@ def test_a_loaded_search_goes_on(tmp_path: Path) -> None:
     assert sum(map(is_trained, result.study.trials)) == 4
 
 
+def test_a_trial_that_found_nothing_left_is_no_infeasible_architecture(tmp_path: Path) -> None:
+    engine = engine_in(tmp_path)
+    result = engine.search(small_space(), evaluator=CurveEvaluator(), max_trials=100)
+
+    summary = engine.get_search_summary()
+
+    assert result.stop_reason == "space exhausted"
+    assert (summary["trained"], summary["infeasible"]) == (8, 0)
+
+
 def test_summary(tmp_path: Path) -> None:
     engine = AutoMLEngine(output_dir=tmp_path, search_strategy="random", early_stopping="asha")
     engine.search(small_space(), evaluator=CurveEvaluator(), max_trials=8, max_epochs_per_trial=9)
