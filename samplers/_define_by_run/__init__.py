@@ -29,6 +29,8 @@ from neural_automl.samplers._define_by_run._observations import (
     StudyReader,
     seen_keys,
 )
+from neural_automl.samplers._define_by_run._options import check_at_least
+from neural_automl.samplers._define_by_run._per_study import PerStudy
 from neural_automl.samplers._define_by_run._recording import RecordingTrial, Suggest
 from neural_automl.samplers._define_by_run._sampler import ConfigurationSampler, check_suggest
 from neural_automl.samplers._define_by_run._values import (
@@ -56,6 +58,8 @@ __all__ = [
     "Suggest",
     "announced",
     "changeable",
+    "PerStudy",
+    "check_at_least",
     "check_suggest",
     "complete",
     "contains",

@@ -18,6 +18,7 @@ from neural_automl.samplers._define_by_run import (
     Suggest,
     announced,
     changeable,
+    check_at_least,
     crossover,
     losses,
     mutate,
@@ -96,13 +97,8 @@ class EvolutionSampler(ConfigurationSampler):
         identity: Identity | None = None,
         seed: int | None = None,
     ) -> None:
-        for name, number, least in (
-            ("population_size", population_size, 2),
-            ("tournament_size", tournament_size, 1),
-            ("n_startup_trials", n_startup_trials, 1),
-        ):
-            if number < least:
-                raise ValueError(f"`{name}` must be at least {least} but got {number}.")
+        check_at_least(2, population_size=population_size)
+        check_at_least(1, tournament_size=tournament_size, n_startup_trials=n_startup_trials)
         for name, rate in (("mutation_rate", mutation_rate), ("crossover_rate", crossover_rate)):
             if rate is not None and not 0.0 <= rate <= 1.0:
                 raise ValueError(f"`{name}` must be between 0 and 1 but got {rate}.")

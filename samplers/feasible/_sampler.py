@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +12,7 @@ from optuna.samplers import BaseSampler
 from neural_automl.samplers._define_by_run import (
     Configuration,
     ConfigurationSampler,
+    PerStudy,
     RecordingTrial,
     Suggest,
     changeable,
@@ -33,7 +32,6 @@ from neural_automl.samplers.feasible._view import StudyView
 if TYPE_CHECKING:
     import numpy as np
     from optuna.distributions import BaseDistribution
-    from optuna.storages import BaseStorage
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
 
@@ -107,9 +105,6 @@ class FeasibleSampler(ConfigurationSampler):
         study.optimize(lambda trial: abs(sum(suggest(trial)) - 90), n_trials=20)
     """
 
-    _flat: Mapping[str, BaseDistribution] | None
-    _memories: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Memory]]
-
     def __init__(
         self,
         base: BaseSampler,
@@ -130,7 +125,7 @@ class FeasibleSampler(ConfigurationSampler):
         self._base = base
         self._judge = Judge(feasible, identity)
         self._max_attempts = max_attempts
-        self._forget()
+        self._memories: PerStudy[_Memory] = PerStudy()
 
     @property
     def base(self) -> BaseSampler:
@@ -146,7 +141,7 @@ class FeasibleSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         """Ask the base once, and move what it proposes to what is feasible and new."""
-        with self._lock:
+        with self._memories.lock:
             memory = self._read(study, trial)
             first, values = self._ask(memory, trial, fixed)
             found = None
@@ -249,7 +244,7 @@ class FeasibleSampler(ConfigurationSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Ask the base for a name that the configuration does not have."""
-        with self._lock:
+        with self._memories.lock:
             memory = self._read(study, trial)
             self._reseed(memory.base, trial.number, param_name)
             return memory.base.sample_independent(
@@ -258,7 +253,7 @@ class FeasibleSampler(ConfigurationSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Tell the base that a trial begins."""
-        with self._lock:
+        with self._memories.lock:
             memory = self._read(study, trial)
             memory.base.before_trial(memory.view.study, memory.view.frozen(trial.number))
 
@@ -270,7 +265,7 @@ class FeasibleSampler(ConfigurationSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Tell the base that a trial ends, in the state that it ends in."""
-        with self._lock:
+        with self._memories.lock:
             memory = self._read(study, trial)
             memory.base.after_trial(
                 memory.view.study, memory.view.frozen(trial.number), state, values
@@ -279,11 +274,10 @@ class FeasibleSampler(ConfigurationSampler):
     def reseed_rng(self) -> None:
         """Give the base fresh random numbers; with a seed, each trial has its own already."""
         if self._seed is None:
-            with self._lock:
+            with self._memories.lock:
                 self._base.reseed_rng()
-                for memories in self._memories.values():
-                    for memory in memories.values():
-                        memory.base.reseed_rng()
+                for memory in self._memories.all():
+                    memory.base.reseed_rng()
 
     def _reseed(self, base: BaseSampler, number: int, stream: str) -> None:
         if self._seed is not None:
@@ -291,36 +285,15 @@ class FeasibleSampler(ConfigurationSampler):
 
     def _read(self, study: Study, trial: FrozenTrial) -> _Memory:
         """What is known of a study, brought up to date."""
-        memories = self._memories.setdefault(study._storage, {})
-        memory = memories.get(study._study_id)
-        if memory is None:
-            if self._flat is None:
-                self._flat = flat_space(self._suggest)
-            base = copy.deepcopy(self._base)
-            memory = memories[study._study_id] = _Memory(
-                base,
-                self._flat,
-                Claims(self._suggest, self._judge),
-                StudyView(study, base, self._flat),
-                Guide(),
-            )
+        memory = self._memories.of(study, lambda: self._remember(study))
         trials = memory.claims.update(study, but=trial.number)
         memory.view.update(trials, memory.claims, but=trial.number)
         return memory
 
-    def _forget(self) -> None:
-        self._flat = None
-        self._lock = threading.RLock()
-        self._memories = weakref.WeakKeyDictionary()
-
-    def __getstate__(self) -> dict[str, Any]:
-        left_out = ("_lock", "_memories", "_flat")
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
+    def _remember(self, study: Study) -> _Memory:
+        flat, base = flat_space(self._suggest), copy.deepcopy(self._base)
+        claims = Claims(self._suggest, self._judge)
+        return _Memory(base, flat, claims, StudyView(study, base, flat), Guide())
 
     def __str__(self) -> str:
         return f"FeasibleSampler({type(self._base).__name__})"

@@ -18,6 +18,7 @@ from neural_automl.samplers._define_by_run import (
     StudyReader,
     Suggest,
     announced,
+    check_at_least,
     draw,
     losses,
     new_or_any,
@@ -103,14 +104,10 @@ class GaussianProcessSampler(ConfigurationSampler):
             raise ValueError(
                 f"`acquisition_function` must be one of {names} but got {acquisition_function!r}."
             )
-        for name, number, least in (
-            ("n_startup_trials", n_startup_trials, 1),
-            ("max_observations", max_observations, 2),
-            ("n_random", n_random, 1),
-            ("n_neighbours", n_neighbours, 1),
-        ):
-            if number < least:
-                raise ValueError(f"`{name}` must be at least {least} but got {number}.")
+        check_at_least(
+            1, n_startup_trials=n_startup_trials, n_random=n_random, n_neighbours=n_neighbours
+        )
+        check_at_least(2, max_observations=max_observations)
         super().__init__(suggest, seed=seed)
         self._acquisition = ACQUISITIONS[acquisition_function]
         self._features = features

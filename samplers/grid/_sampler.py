@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import weakref
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.samplers._define_by_run import (
     Configuration,
     ConfigurationSampler,
+    PerStudy,
     Suggest,
     draw,
 )
@@ -20,7 +19,6 @@ from neural_automl.samplers._define_by_run._judge import Excess, Identity, Judge
 
 if TYPE_CHECKING:
     import numpy as np
-    from optuna.storages import BaseStorage
     from optuna.study import Study
     from optuna.trial import FrozenTrial, TrialState
 
@@ -72,13 +70,13 @@ class ExhaustiveSampler(ConfigurationSampler):
         super().__init__(suggest, seed=seed)
         self._judge = Judge(feasible, identity)
         next(enumerate_configurations(suggest))
-        self._forget()
+        self._progress: PerStudy[_Progress] = PerStudy()
 
     def propose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         """Propose the next configuration that no other trial holds."""
-        with self._lock:
+        with self._progress.lock:
             progress = self._read(study, trial)
             source = (
                 _Progress(progress.claims, enumerate_configurations(self._suggest, fixed=fixed))
@@ -109,34 +107,20 @@ class ExhaustiveSampler(ConfigurationSampler):
         values: Sequence[float] | None,
     ) -> None:
         """Stop the study if this trial was the last."""
-        with self._lock:
+        with self._progress.lock:
             progress = self._read(study, None)
             if progress.next(self._judge, -1) is None:
                 stop_exhausted(study)
 
     def _read(self, study: Study, trial: FrozenTrial | None) -> _Progress:
-        all_progress = self._all_progress.setdefault(study._storage, {})
-        progress = all_progress.get(study._study_id)
-        if progress is None:
-            progress = all_progress[study._study_id] = _Progress(
+        progress = self._progress.of(
+            study,
+            lambda: _Progress(
                 Claims(self._suggest, self._judge), enumerate_configurations(self._suggest)
-            )
+            ),
+        )
         progress.claims.update(study, but=None if trial is None else trial.number)
         return progress
-
-    def _forget(self) -> None:
-        self._lock = threading.RLock()
-        self._all_progress: weakref.WeakKeyDictionary[BaseStorage, dict[int, _Progress]]
-        self._all_progress = weakref.WeakKeyDictionary()
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        left_out = ("_lock", "_all_progress")
-        return {name: value for name, value in state.items() if name not in left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._forget()
 
 
 class _Progress:
