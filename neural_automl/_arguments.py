@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -52,6 +53,26 @@ def layer_note(errors: Iterable[DSLError]) -> list[str]:
     """Return the note about layers of one's own where an error is about an unknown layer."""
     is_unknown = any(error.message.startswith("unknown layer") for error in errors)
     return [LAYER_NOTE] if is_unknown else []
+
+
+def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
+    """Read options: a value is a number, true, false or null, or else text.
+
+    Raises:
+        ValueError: One is not NAME=VALUE, or stands there twice.
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name.isidentifier() and separator and value):
+            raise ValueError(f"--early-stopping-option must be NAME=VALUE but got {text!r}")
+        if name in options:
+            raise ValueError(f"--early-stopping-option {name} is given twice")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
 
 
 def positive_seconds(seconds: float | None) -> float | None:
@@ -159,13 +180,26 @@ EpochsOption = Annotated[
         show_default=False,
     ),
 ]
-# What needs options of its own is for Python.
-_PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
 StrategyOption = Annotated[
     str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
 ]
 EarlyStoppingOption = Annotated[
-    str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(_PRUNERS)}.")
+    str | None,
+    typer.Option(
+        "--early-stopping",
+        help=f"When to give up: {', '.join(PRUNER_NAMES)}. By default median, and "
+        "multi_objective for several metrics.",
+        show_default=False,
+    ),
+]
+PrunerOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--early-stopping-option",
+        metavar="NAME=VALUE",
+        help="An option of it, as patience=3 or wrapped_pruner=asha; may be repeated.",
+        show_default=False,
+    ),
 ]
 MetricOption = Annotated[
     list[str] | None,

@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import TrialState
 
 from neural_automl.early_stopping import may_stop_at
+from neural_automl.pruners.multi_objective import report_vector, should_prune
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -19,10 +20,15 @@ if TYPE_CHECKING:
 class TrialRun:
     """One training as it is seen from the trial."""
 
-    def __init__(self, trial: Trial, metrics: Sequence[str], value: str) -> None:
+    def __init__(
+        self, trial: Trial, metrics: Sequence[str], value: str, epochs: int | None = None
+    ) -> None:
         self._trial = trial
         self._metrics = metrics
         self._value = value
+        self._epochs = epochs
+        self._reported = 0
+        self._was_asked = False
         self.curve: list[dict[str, float]] = []
         self.weights: Mapping[str, Any] | None = None
         self.epoch = 0
@@ -43,14 +49,34 @@ class TrialRun:
         self.epoch = step
         metrics = as_floats(metrics)
         self.curve.append({"epoch": step, **metrics})
-        if len(self._metrics) == 1 and self._metrics[0] in metrics:
-            # Optuna has no intermediate values for several objectives.
-            self._trial.report(metrics[self._metrics[0]], step)
+        if len(self._metrics) == 1:
+            if self._metrics[0] in metrics:
+                self._trial.report(metrics[self._metrics[0]], step)
+                self._reported = step
+        elif self._may_stop():
+            self._report_vector(step, metrics)
+
+    def _report_vector(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Report all that is optimised, costs as they are from the start."""
+        costs = self._trial.user_attrs
+        known = {**metrics, **{name: costs[name] for name in self._metrics if name in _OWN}}
+        if known.keys() >= set(self._metrics):
+            report_vector(self._trial, [known[name] for name in self._metrics], step)
+            self._reported = step
+
+    def _may_stop(self) -> bool:
+        # After the last epoch there is nothing left to save, and a value to lose.
+        return self.epoch != self._epochs and may_stop_at(
+            self._trial.study.pruner, self.epoch, len(self._metrics)
+        )
 
     def should_stop(self) -> bool:
         """Ask the pruner, where it can decide anything at this epoch."""
-        if len(self._metrics) == 1 and may_stop_at(self._trial.study.pruner, self.epoch):
-            self.stopped = self._trial.should_prune()
+        if self._may_stop():
+            self._was_asked = True
+            if self._reported == self.epoch and should_prune(self._trial):
+                self.stopped = True
+                self._trial.set_user_attr("stopped_by", type(self._trial.study.pruner).__name__)
         return self.stopped
 
     def keep(self, state: Mapping[str, Any]) -> None:
@@ -58,7 +84,18 @@ class TrialRun:
         self.weights = state.get("weights")
 
     def record(self, metrics: Mapping[str, float]) -> None:
-        """Write the metrics to the trial."""
+        """Write the metrics to the trial.
+
+        Raises:
+            ValueError: Early stopping was asked, and was told of no epoch what is optimised.
+        """
+        missing = [n for n in self._metrics if n in metrics and n not in _OWN]
+        if self._was_asked and not self._reported and missing:
+            raise ValueError(
+                f"the evaluator gave {', '.join(missing)} in the end but reported it after no "
+                f"epoch, so that {type(self._trial.study.pruner).__name__} could stop nothing: "
+                "report it, or search with early stopping none"
+            )
         for name, value in {**metrics, "epochs": self.epoch}.items():
             if name != "epoch":
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
@@ -74,7 +111,7 @@ _OWN: Final = frozenset(
     {
         "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
         "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
-        "seed", "ticket", "train_seconds", "training_key", "worker",
+        "seed", "stopped_by", "ticket", "train_seconds", "training_key", "worker",
     }
 )  # fmt: skip
 

@@ -27,6 +27,7 @@ from neural_automl._arguments import (
     MetricOption,
     MissingOption,
     OutputOption,
+    PrunerOptionsOption,
     ResumeOption,
     SearchStorageOption,
     SearchStudyOption,
@@ -41,6 +42,7 @@ from neural_automl._arguments import (
     TimingOption,
     TrialsOption,
     layer_note,
+    pruner_options,
 )
 from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
@@ -141,7 +143,8 @@ def search(
     missing: MissingOption = "error",
     epochs: EpochsOption = None,
     strategy: StrategyOption = "tpe",
-    early_stopping: EarlyStoppingOption = "median",
+    early_stopping: EarlyStoppingOption = None,
+    early_stopping_option: PrunerOptionsOption = None,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -169,6 +172,7 @@ def search(
         engine = AutoMLEngine(
             search_strategy=strategy,
             early_stopping=early_stopping,
+            early_stopping_options=pruner_options(early_stopping_option or ()),
             device=device,
             output_dir=output,
             storage=storage,
@@ -182,7 +186,7 @@ def search(
         splits = load_for(space, data, target, missing)
         evaluator = engine.make_evaluator(splits)
         try:
-            engine.check(space, evaluator)
+            engine.check(space, evaluator, epochs)
         except DataError as error:
             raise explain_misfit(error, splits) from error
     tables.print_intro(

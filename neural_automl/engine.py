@@ -12,15 +12,15 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
+from neural_automl._metrics import measured
 from neural_automl._options import lookup
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._terms import agree
 from neural_automl.architecture_space import ArchitectureSpace
-from neural_automl.early_stopping import create_pruner
-from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
+from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
+from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import EvaluationError, StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.parameters import did_you_mean
 from neural_automl.registry import (
     space_of,
     summarise,
@@ -50,6 +50,8 @@ _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
 _EXECUTORS: Final = {"sequential": None}
 # Drawn until the data fits one: a size that is open may be too small in most of them.
 _SAMPLES: Final = 64
+# Options of early stopping are checked before the number of epochs is known, and with it again.
+_MANY_EPOCHS: Final = 10**6
 
 
 class AutoMLEngine:
@@ -57,7 +59,9 @@ class AutoMLEngine:
 
     Args:
         search_strategy: A name of ``create_sampler``, or a sampler.
-        early_stopping: A name of ``create_pruner``, or a pruner.
+        early_stopping: A name of ``create_pruner``, or a pruner; an ``EarlyStoppingStrategy`` is
+            one. By default ``median``, and ``multi_objective`` for several metrics.
+        early_stopping_options: Of that name, as ``{"n_warmup_steps": 3}``.
         executor_type: ``sequential``.
         backend: ``pytorch``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -68,7 +72,7 @@ class AutoMLEngine:
             ``val_mse`` for regression.
         acquisition_function: Of the bayesian strategy.
         n_initial_random: Random trials before the sampler's model is used (tpe, bayesian).
-        reduction_factor: Of asha and hyperband.
+        reduction_factor: Of asha, hyperband and multi_objective.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
 
@@ -91,7 +95,8 @@ class AutoMLEngine:
         self,
         *,
         search_strategy: str | BaseSampler = "tpe",
-        early_stopping: str | BasePruner = "median",
+        early_stopping: str | BasePruner | None = None,
+        early_stopping_options: Mapping[str, Any] | None = None,
         executor_type: str = "sequential",
         backend: Backend = "pytorch",
         device: str = "auto",
@@ -108,7 +113,6 @@ class AutoMLEngine:
         lookup("executor", executor_type, _EXECUTORS)
         _check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
-        self.early_stopping = early_stopping
         self.executor: None = None
         self.predictor: None = None
         self.evaluator: Evaluator | None = None
@@ -124,11 +128,17 @@ class AutoMLEngine:
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
-        self._pruner_options = _given(reduction_factor=reduction_factor)
+        objectives = len(self.metrics or ("",))
+        self.early_stopping = early_stopping or default_pruner(objectives)
+        check_objectives(self.early_stopping, objectives)
+        self._pruner_options = {
+            **_given(reduction_factor=reduction_factor),
+            **(early_stopping_options or {}),
+        }
         self._result: SearchResult | None = None
         # Wrong names and options are said now, not after the data was read.
         self._make_sampler(None)
-        self._make_pruner(100)
+        self._make_pruner(_MANY_EPOCHS)
 
     # --- searching ----------------------------------------------------------------------------
 
@@ -174,7 +184,7 @@ class AutoMLEngine:
         if not isinstance(space, ArchitectureSpace):
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
-        self.check(space, self.evaluator)
+        self.check(space, self.evaluator, max_epochs_per_trial)
         objective = ArchitectureObjective(
             space,
             self.evaluator,
@@ -204,7 +214,7 @@ class AutoMLEngine:
             raise TypeError("search needs `train_data` or an `evaluator`")
         if callable(getattr(train_data, "evaluate", None)):
             raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
-        names = _measured(self.metrics or ())
+        names = measured(self.metrics or ())
         evaluator = ArchitectureEvaluator(
             train_data,
             val_data,
@@ -227,19 +237,29 @@ class AutoMLEngine:
             return evaluator.metrics_for(space.sample_architecture(seed=0))[:1]
         return ("val_accuracy",)
 
-    def check(self, space: ArchitectureSpace, evaluator: Evaluator) -> None:
+    def check(
+        self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None = None
+    ) -> None:
         """Check, before a study is made, that a search can begin; ``search`` does so too.
+
+        Args:
+            space: What will be searched.
+            evaluator: What will train.
+            epochs: The search's ``max_epochs_per_trial``.
 
         Raises:
             NoFeasibleArchitectureError: Nothing in the space meets its constraints.
             ShapeError: A layer cannot follow, whatever is chosen.
             DataError: The data does not fit.
-            ValueError: The strategy cannot search this space, or a metric is for another task.
+            ValueError: The strategy cannot search this space, a metric is for another task, or an
+                option of early stopping does not fit the epochs.
         """
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
             _check_data(space, evaluator)
         self._make_sampler(space)
+        of_evaluator = getattr(evaluator, "epochs", None)
+        self._make_pruner(epochs or of_evaluator or space.longest_training())
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
         study = open_study(
@@ -334,28 +354,6 @@ def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> N
                 raise
         else:
             return
-
-
-def _measured(metrics: Sequence[str]) -> list[str]:
-    """Return what an evaluator shall measure on its validation data for such metrics.
-
-    Raises:
-        ValueError: One is no name of a metric.
-    """
-    names = []
-    for metric in metrics:
-        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
-            continue
-        if metric == "flops":
-            raise ValueError("flops are twice the macs: ask for the metric macs")
-        if not metric.startswith("val_"):
-            raise ValueError(
-                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
-                f"{', '.join(COST_METRICS)} but got {metric!r}"
-                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
-            )
-        names.append(metric.removeprefix("val_"))
-    return names
 
 
 def _finished(study: optuna.Study) -> bool:

@@ -19,6 +19,7 @@ from neural_automl._terms import Terms, agree
 from neural_automl._trial_run import TrialRun, as_floats, infeasible, take_over
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
+from neural_automl.early_stopping import check_pruner
 from neural_automl.evaluation import (
     EvaluationContext,
     Evaluator,
@@ -168,8 +169,8 @@ class ArchitectureObjective:
 
         Raises:
             optuna.TrialPruned: The architecture is infeasible, or the pruner gave it up.
-            StudyError: The study was begun with another space, data or metric, or optimises the
-                metric in the wrong direction.
+            StudyError: The study was begun with another space, data or metric, optimises the
+                metric in the wrong direction, or has several and a pruner that is for one.
         """
         self._announce(trial.study)
         try:
@@ -205,6 +206,7 @@ class ArchitectureObjective:
         """Come to terms with a study, once in this process."""
         if study not in self._announced:
             agree(study, self.terms())
+            check_pruner(study)
             self._memory.read(study)
             self._known.open(study)
             self._announced.add(study)
@@ -279,7 +281,7 @@ class ArchitectureObjective:
     def _train(
         self, trial: Trial, architecture: Architecture, epochs: int
     ) -> float | tuple[float, ...]:
-        run = TrialRun(trial, self.metrics, self.value)
+        run = TrialRun(trial, self.metrics, self.value, epochs)
         context = EvaluationContext(
             epochs=epochs,
             seed=trial_seed(self.seed, trial.number),

@@ -9,7 +9,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 
 from neural_automl.pruners.multi_objective._ranking import is_dominated, number_better
-from neural_automl.pruners.multi_objective._vectors import vectors_of
+from neural_automl.pruners.multi_objective._vectors import losses, reported
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -120,35 +120,33 @@ class MultiObjectivePruner(BasePruner):
         Raises:
             ValueError: That step is not in 1 to ``max_step``.
         """
-        vectors = vectors_of(study, trial)
-        if not vectors:
+        steps = reported(study, trial)
+        if not steps:
             return False
-        step = max(vectors)
+        step = max(steps)
         if not self.has_rung(step):
             return False
-        own = vectors[step]
+        own = losses(study, steps[step])
         if not np.isfinite(own).all():
             return True
         rivals = [
-            (_excess(other), found[step])
+            (_excess(other), losses(study, found[step]))
             for other in study.get_trials(deepcopy=False, states=_COUNTED)
-            if other.number != trial.number and step in (found := vectors_of(study, other))
+            if other.number != trial.number and step in (found := reported(study, other))
         ]
         if len(rivals) < self._n_startup_trials:
             return False
         kept = max(1, (len(rivals) + 1) // self._reduction_factor)
-        feasible = np.array([losses for excess, losses in rivals if excess == 0])
+        feasible = [values for excess, values in rivals if excess == 0]
         excess = _excess(trial)
         if excess > 0:
             return len(feasible) + sum(0 < other < excess for other, _ in rivals) >= kept
-        return _is_behind(own, feasible, kept)
+        return len(feasible) >= kept and _is_behind(own, np.array(feasible), kept)
 
 
 def _is_behind(own: NDArray[np.float64], others: NDArray[np.float64], kept: int) -> bool:
     # The cheap half first: sorting into fronts is of the order of the square of their number.
-    return (
-        len(others) >= kept and is_dominated(own, others) and number_better(own, others) >= kept
-    )
+    return is_dominated(own, others) and number_better(own, others) >= kept
 
 
 def _excess(trial: FrozenTrial) -> float:

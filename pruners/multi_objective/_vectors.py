@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from optuna.study import StudyDirection
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
@@ -17,28 +17,32 @@ if TYPE_CHECKING:
 VECTORS: Final = "intermediate_vectors"
 
 
-def vectors_of(study: Study, trial: FrozenTrial) -> dict[int, NDArray[np.float64]]:
-    """Return what a trial reported: step to losses, smaller is better, infinite where not finite.
+def reported(study: Study, trial: FrozenTrial) -> dict[int, list[float]]:
+    """Return what a trial reported: step, rising, to one value an objective.
 
-    With one objective, these are Optuna's own intermediate values.
+    With one objective these are Optuna's own intermediate values. With several, a value that was
+    not finite is NaN.
+    """
+    if len(study.directions) == 1:
+        return {step: [value] for step, value in sorted(trial.intermediate_values.items())}
+    kept = trial.user_attrs.get(VECTORS, {})
+    return {
+        step: [math.nan if value is None else value for value in kept[str(step)]]
+        for step in sorted(map(int, kept))
+    }
+
+
+def losses(study: Study, values: list[float]) -> NDArray[np.float64]:
+    """Return values so that smaller is better; infinite where they are not finite.
 
     Returns:
-        Arrays of shape (objectives,), by rising step.
+        Shape (objectives,).
     """
-    signs = [-1.0 if d is StudyDirection.MAXIMIZE else 1.0 for d in study.directions]
-    if len(signs) == 1:
-        found: dict[int, list[float | None]] = {
-            step: [value] for step, value in trial.intermediate_values.items()
-        }
-    else:
-        found = {int(step): list(row) for step, row in trial.user_attrs.get(VECTORS, {}).items()}
-    return {step: _losses(found[step], signs) for step in sorted(found)}
-
-
-def _losses(values: list[float | None], signs: list[float]) -> NDArray[np.float64]:
     return np.array(
         [
-            sign * value if value is not None and math.isfinite(value) else math.inf
-            for sign, value in zip(signs, values, strict=True)
+            (-value if direction is StudyDirection.MAXIMIZE else value)
+            if math.isfinite(value)
+            else math.inf
+            for value, direction in zip(values, study.directions, strict=True)
         ]
     )

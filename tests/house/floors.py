@@ -40,6 +40,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_budget",
         "_leases",
         "_memory",
+        "_metrics",
         "_options",
         "_proposals",
         "_terms",
