@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-_LOG: Final = logging.getLogger(__name__)
+_log: Final = logging.getLogger(__name__)
 
 #: What a strategy is told: trial number to step to metric name to value.
 History = dict[int, dict[int, dict[str, float]]]
@@ -212,7 +212,7 @@ def check_pruner(study: Study) -> None:
     except ValueError as error:
         if isinstance(study.pruner, MedianPruner) and vars(study.pruner) == vars(MedianPruner()):
             # Optuna's own choice where none was made: nobody asked for it, so it is no error.
-            _LOG.warning(
+            _log.warning(
                 "Optuna's default pruner stops no trial with several objectives: create the study "
                 "with pruner=create_pruner('multi_objective', max_epochs=...), or NopPruner()"
             )
