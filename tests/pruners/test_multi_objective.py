@@ -262,7 +262,7 @@ def test_reports_are_kept_at_rungs_alone() -> None:
     trial = study.ask()
 
     for step in range(1, LAST + 1):
-        report_vector(trial, (step / 100, np.float32(7)), step)
+        report_vector(trial, (step / 100, float(np.float32(7))), step)
 
     assert trial.user_attrs == {VECTORS: {"3": [0.03, 7.0], "9": [0.09, 7.0]}}
     assert reported(study, study.trials[0]) == {3: [0.03, 7.0], 9: [0.09, 7.0]}
@@ -316,13 +316,13 @@ def test_steps_out_of_order_are_refused() -> None:
 
 def test_one_objective_uses_what_optuna_has() -> None:
     study = optuna.create_study(pruner=MultiObjectivePruner(LAST, n_startup_trials=1))
-    for value in (0.1, 0.2, 0.9):
-        trial = study.ask()
+    trials = [study.ask() for _ in range(3)]
+    for trial, value in zip(trials, (0.1, 0.2, 0.9), strict=True):
         report_vector(trial, [value], 3)
-    stopped = should_prune(trial)
+    stopped = should_prune(trials[-1])
 
     assert [trial.intermediate_values for trial in study.trials] == [{3: 0.1}, {3: 0.2}, {3: 0.9}]
-    assert (stopped, trial.should_prune()) == (True, True)
+    assert (stopped, trials[-1].should_prune()) == (True, True)
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,6 @@ def test_a_plain_study_keeps_its_front(jobs: int) -> None:
 
     stopped = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert len(stopped) > 12
-    assert {trial.params["waste"] for trial in study.best_trials} == {0}
     # Nothing that was stopped would have been in the front: it is worse by the same at each step.
     assert all(
         any(
@@ -375,16 +374,19 @@ def cost(trial: optuna.trial.FrozenTrial) -> float:
 
 def test_decisions_are_the_same_out_of_a_database(tmp_path: Path) -> None:
     def states(storage: str | None) -> list[tuple[str, dict[str, Any]]]:
-        study = two(sampler=optuna.samplers.RandomSampler(seed=1), storage=storage)
-        study.optimize(plain, n_trials=25)
+        pruner = MultiObjectivePruner(LAST, n_startup_trials=1)
+        study = two(pruner, sampler=optuna.samplers.RandomSampler(seed=1), storage=storage)
+        study.optimize(plain, n_trials=8)
         return [(trial.state.name, trial.user_attrs) for trial in study.trials]
 
-    assert states(f"sqlite:///{tmp_path}/study.db") == states(None)
+    in_memory = states(None)
+    assert states(f"sqlite:///{tmp_path}/study.db") == in_memory
+    assert {state for state, _ in in_memory} == {"COMPLETE", "PRUNED"}
 
 
 def test_a_pruner_goes_on_after_pickling() -> None:
     pruner = pickle.loads(pickle.dumps(MultiObjectivePruner(LAST, reduction_factor=2)))
-    trial = create_trial(state=TrialState.RUNNING, user_attrs={VECTORS: {"3": [0.9, 9]}})
+    trial = create_trial(state=TrialState.RUNNING, user_attrs={VECTORS: {"3": [0.9, 99]}})
     trial.number = 7
 
     assert (pruner.rungs, pruner.prune(study_of(SIX), trial)) == ((3, 6, 12), True)
