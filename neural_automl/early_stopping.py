@@ -87,10 +87,10 @@ def _patient(max_epochs: int | None, options: dict[str, Any]) -> BasePruner:
     own = {name: options.pop(name) for name in _PATIENT if name in options}
     wrapped = own.pop("wrapped_pruner", None)
     if wrapped is not None:
-        if wrapped in ("patient", "multi_objective") or _serves_several(wrapped):
-            shown = wrapped if isinstance(wrapped, str) else type(wrapped).__name__
-            raise ValueError(f"patient wraps pruners for one objective but got {shown}")
-        wrapped = create_pruner(wrapped, max_epochs=max_epochs, **options)
+        inside = create_pruner(wrapped, max_epochs=max_epochs, **options)
+        if isinstance(inside, MultiObjectivePruner | optuna.pruners.PatientPruner):
+            raise ValueError(f"patient must wrap a pruner of another kind but got {wrapped}")
+        wrapped = inside
     return optuna.pruners.PatientPruner(wrapped, **own)
 
 

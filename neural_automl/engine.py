@@ -288,8 +288,6 @@ class AutoMLEngine:
         )
 
     def _make_pruner(self, epochs: int) -> BasePruner:
-        if isinstance(self.early_stopping, BasePruner):
-            return self.early_stopping
         return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)
 
     # --- looking at it ------------------------------------------------------------------------

@@ -376,6 +376,11 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
     assert "none of 1000 sampled architectures met the constraints (peak_memory <= 8)" in ran.stderr
 
 
+OPTION = ("--early-stopping-option",)
+ASHA = ("--data", "digits", "--early-stopping", "asha", *OPTION)
+TWO = ("--data", "digits", "--metric", "val_accuracy", "--metric", "macs")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -383,6 +388,16 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
         (["--data", "nothing.npz"], "nothing.npz"),
         (["--data", "digits", "--strategy", "tpee"], "did you mean tpe"),
         (["--data", "digits", "--early-stopping", "ahsa"], "did you mean asha"),
+        (["--data", "digits", "--early-stopping-option", "3"], "must be NAME=VALUE but got '3'"),
+        (["--data", "digits", "--early-stopping-option", "x=1"], "median has no option 'x'"),
+        (["--data", "digits", "--early-stopping", "threshold"], "lower or upper must be specified"),
+        (
+            [*ASHA, "min_resource=one"],
+            "`min_resource` of asha must be an integer but got 'one'",
+        ),
+        ([*ASHA, "min_resource=1", *OPTION, "min_resource=2"], "min_resource is given twice"),
+        ([*ASHA, "min_resource=1", *TWO], "by asha is for one objective but there are 2"),
+        ([*TWO, *OPTION, "first_rung=3"], "`first_rung` must be at most `max_step`, 2"),
         (["--data", "digits", "--trials", "0"], "--trials"),
         (["--data", "digits", "--resume"], "there is no database results/study.db"),
         (["--data", "digits", "--storage", "mysqll://x"], "mysqll"),
@@ -404,8 +419,29 @@ def test_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> No
     ran = cli("search", "space.neural", *arguments, cwd=tmp_path)
 
     assert ran.returncode == 2, ran.stdout
-    assert message in ran.stderr
+    assert message in " ".join(ran.stderr.replace("│", " ").split())  # as it is in its frame
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "states"),
+    [
+        ([*OPTION, "n_warmup_steps=1"], {"COMPLETE", "PRUNED"}),
+        (["--early-stopping", "threshold", *OPTION, "upper=0.0"], {"PRUNED"}),
+        (["--early-stopping", "patient", *OPTION, "patience=5"], {"COMPLETE"}),
+        (["--metric", "val_accuracy", "--metric", "macs"], {"COMPLETE", "PRUNED"}),
+    ],
+    ids=["default", "threshold", "patient", "several metrics"],
+)
+def test_early_stopping(tmp_path: Path, arguments: list[str], states: set[str]) -> None:
+    write(tmp_path, SMALL)
+
+    ran = cli("search", "space.neural", "--data", "digits", "-n", "7", *arguments, cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    with contextlib.closing(sqlite3.connect(tmp_path / "results" / "study.db")) as database:
+        found = {state for (state,) in database.execute("select distinct state from trials")}
+    assert found <= states
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from neural_automl.early_stopping import PRUNER_NAMES, create_pruner, may_stop_a
 from neural_automl.exceptions import SpaceError
 from neural_automl.identity import identity_of
 from neural_automl.pruners.learning_curve import LearningCurvePruner
+from neural_automl.pruners.multi_objective import MultiObjectivePruner
 from neural_automl.samplers.feasible import FeasibleSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
 from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler
@@ -37,6 +38,7 @@ PRUNERS: dict[str, type[BasePruner]] = {
     "asha": optuna.pruners.SuccessiveHalvingPruner,
     "threshold": optuna.pruners.ThresholdPruner,
     "learning_curve": LearningCurvePruner,
+    "multi_objective": MultiObjectivePruner,
     "patient": optuna.pruners.PatientPruner,
 }
 PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
@@ -220,6 +222,28 @@ def test_a_pruner_is_returned_as_it_is() -> None:
         ("asha", {"max_epochs": 0}, ValueError, "`max_epochs` must be at least 1 but got 0"),
         ("asha", {"max_epochs": 9, "reduction": 3}, TypeError, "asha has no option 'reduction'"),
         ("patient", {}, TypeError, "patient needs `patience`"),
+        ("multi_objective", {}, ValueError, "multi_objective needs `max_epochs`, or `max_step`"),
+        ("multi_objective", {"max_epochs": 9, "first_rung": 10}, ValueError, "at most `max_step`"),
+        ("asha", {"min_resource": "auto"}, TypeError, "`min_resource` of asha must be an integer"),
+        ("hyperband", {"max_resource": "auto"}, TypeError, "must be an integer but got 'auto'"),
+        ("median", {"n_warmup_steps": 2.5}, TypeError, "must be an integer but got 2.5"),
+        ("threshold", {"lower": "low"}, TypeError, "`lower` of threshold must be a number"),
+        ("threshold", {"lower": True}, TypeError, "must be a number but got True"),
+        ("patient", {"patience": 2, "lower": 1}, TypeError, "patient has no option 'lower'"),
+        (
+            "patient",
+            {"patience": 2, "wrapped_pruner": "median", "lower": 1},
+            TypeError,
+            "median has no option 'lower'",
+        ),
+        ("patient", {"patience": 2, "wrapped_pruner": "assha"}, ValueError, "did you mean asha"),
+        (
+            "patient",
+            {"patience": 2, "wrapped_pruner": "multi_objective", "max_epochs": 9},
+            ValueError,
+            "patient must wrap a pruner of another kind but got multi_objective",
+        ),
+        ("patient", {"patience": "2"}, TypeError, "`patience` of patient must be an integer"),
         ("none", {"patience": 3}, TypeError, "none has no option 'patience'"),
         ("median", {"n_warmup_steps": -1}, ValueError, "negative|-1"),
     ],
@@ -233,7 +257,24 @@ def test_wrong_pruner(
 
 
 def test_patient_wraps_a_pruner_by_name() -> None:
-    pruner = create_pruner("patient", patience=2, wrapped_pruner="asha", max_epochs=27)
+    pruner = create_pruner(
+        "patient", patience=2, wrapped_pruner="threshold", upper=0.5, max_epochs=27
+    )
+    study = optuna.create_study()
+    trial = study.ask()
+    stopped = []
+    for step, value in enumerate([0.4, 0.6, 0.6, 0.6, 0.6, 0.45], 1):
+        trial.report(value, step)
+        stopped.append(pruner.prune(study, study.trials[0]))
+
+    # Three epochs without improvement, two of them allowed, and above the limit.
+    assert stopped == [False, False, False, True, True, False]
+
+
+def test_patient_wraps_a_pruner_that_is_made() -> None:
+    made = optuna.pruners.MedianPruner()
+
+    pruner = create_pruner("patient", patience=2, wrapped_pruner=made)
 
     assert isinstance(pruner, optuna.pruners.PatientPruner)
 
