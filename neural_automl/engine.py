@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
-from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
@@ -40,6 +39,8 @@ from neural_automl.studies import (
 )
 
 if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
     from neural_automl.architecture import Backend
 
 #: Called after each trial.
