@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 #: By default the first rung stands at this part of the steps.
-_FIRST_RUNG = 6
+_FIRST_RUNG = 9
 
 
 class MultiObjectivePruner(BasePruner):
@@ -42,7 +42,7 @@ class MultiObjectivePruner(BasePruner):
 
     Args:
         max_step: The last step of a whole training; steps count from 1.
-        first_rung: Step of the first rung; by default a sixth of ``max_step``, rounded up.
+        first_rung: Step of the first rung; by default a ninth of ``max_step``, rounded up.
         reduction_factor: Each rung stands at so many times the step of the one before, below
             ``max_step``, and one in so many trials goes on.
         n_startup_trials: No trial is stopped at a rung before so many others have reached it.
@@ -54,7 +54,7 @@ class MultiObjectivePruner(BasePruner):
         >>> import optuna
         >>> pruner = MultiObjectivePruner(18)
         >>> pruner.rungs
-        (3, 9)
+        (2, 6)
         >>> study = optuna.create_study(directions=["maximize", "minimize"], pruner=pruner)
 
     Source: Schmucker et al., Multi-objective Asynchronous Successive Halving, arXiv 2106.12639,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neural_automl.early_stopping import History
 
 ROOT = Path(__file__).resolve().parents[2]
-LAST = 18
+LAST = 27
 WORST, BEST = 0.9, 0.1
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-LAST = 18
+LAST = 27
 DIRECTIONS = [
     ["minimize", "minimize"],
     ["maximize", "minimize"],
@@ -92,8 +92,8 @@ def decide(
 @pytest.mark.parametrize(
     ("max_step", "options", "rungs"),
     [
-        (18, {}, (3, 9)),
-        (50, {}, (9, 27)),
+        (18, {}, (2, 6)),
+        (50, {}, (6, 18)),
         (10, {}, (2, 6)),
         (3, {}, (1,)),
         (1, {}, ()),
@@ -166,7 +166,7 @@ def test_only_those_of_the_same_rung_count() -> None:
     assert decide(study, (0.2, 2), step=9) is True
 
 
-@pytest.mark.parametrize("step", [1, 2, 4, 8, 10, 18], ids=str)
+@pytest.mark.parametrize("step", [1, 2, 4, 8, 10, 27], ids=str)
 def test_between_rungs_none_is_stopped(step: int) -> None:
     assert decide(study_of([(0.1, 1)] * 9, step=step), (0.2, 2), step=step) is False
 
@@ -296,7 +296,7 @@ def test_a_step_that_was_reported_is_left_as_it_is() -> None:
         ((0.1, "many"), 3, TypeError, "`values` must be numbers"),
         ((0.1, None), 3, TypeError, "`values` must be numbers"),
         ((0.1, 1), 0, ValueError, "`step` must be at least 1 but got 0"),
-        ((0.1, 1), 19, ValueError, "between 1 and `max_step`, 18, but got 19"),
+        ((0.1, 1), 28, ValueError, "between 1 and `max_step`, 27, but got 28"),
         ((0.1, 1), 2.5, TypeError, "integer"),
     ],
     ids=str,
@@ -389,7 +389,7 @@ def test_a_pruner_goes_on_after_pickling() -> None:
     trial = create_trial(state=TrialState.RUNNING, user_attrs={VECTORS: {"3": [0.9, 99]}})
     trial.number = 7
 
-    assert (pruner.rungs, pruner.prune(study_of(SIX), trial)) == ((3, 6, 12), True)
+    assert (pruner.rungs, pruner.prune(study_of(SIX), trial)) == ((3, 6, 12, 24), True)
 
 
 @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ def test_a_pruner_goes_on_after_pickling() -> None:
         ({"max_step": 0}, "`max_step` must be an integer of at least 1 but got 0"),
         ({"max_step": True}, "`max_step` must be an integer of at least 1 but got True"),
         ({"first_rung": 0}, "`first_rung` must be an integer of at least 1 but got 0"),
-        ({"first_rung": 19}, "`first_rung` must be at most `max_step`, 18, but got 19"),
+        ({"first_rung": 28}, "`first_rung` must be at most `max_step`, 27, but got 28"),
         ({"reduction_factor": 1}, "`reduction_factor` must be an integer of at least 2"),
         ({"reduction_factor": 2.5}, "`reduction_factor` must be an integer of at least 2"),
         ({"n_startup_trials": 0}, "`n_startup_trials` must be an integer of at least 1"),

@@ -177,7 +177,7 @@ def test_several_objectives_of_a_stopped_trial() -> None:
     study = optuna.create_study(
         directions=["minimize", "maximize"],
         sampler=FeasibleSampler(counting, suggest=tree, seed=0),
-        pruner=MultiObjectivePruner(18),
+        pruner=MultiObjectivePruner(27),
     )
 
     def objective(trial: optuna.Trial) -> tuple[float, float]:

@@ -72,8 +72,8 @@ def wide_is_worse(architecture: Architecture, epoch: int) -> float:
 
 def test_what_is_dominated_is_stopped_at_a_rung() -> None:
     evaluator = CurveEvaluator(wide_is_worse)
-    pruner = create_pruner("multi_objective", max_epochs=18, n_startup_trials=1)
-    study = run(objective_over(evaluator, metrics=TWO, epochs=18), 8, pruner=pruner)
+    pruner = create_pruner("multi_objective", max_epochs=27, n_startup_trials=1)
+    study = run(objective_over(evaluator, metrics=TWO, epochs=27), 8, pruner=pruner)
 
     trained = [trial for trial in study.trials if "cached_from" not in trial.user_attrs]
     stopped = [trial for trial in trained if trial.state == TrialState.PRUNED]
@@ -100,9 +100,9 @@ def test_the_last_epoch_is_not_asked_about() -> None:
 
 
 def test_a_repeat_is_answered_as_its_equal_was() -> None:
-    pruner = create_pruner("multi_objective", max_epochs=18, n_startup_trials=1)
+    pruner = create_pruner("multi_objective", max_epochs=27, n_startup_trials=1)
     study = run(
-        objective_over(CurveEvaluator(wide_is_worse), metrics=TWO, epochs=18), 20, pruner=pruner
+        objective_over(CurveEvaluator(wide_is_worse), metrics=TWO, epochs=27), 20, pruner=pruner
     )
 
     repeats = [trial for trial in study.trials if "cached_from" in trial.user_attrs]
@@ -143,15 +143,15 @@ def test_what_nobody_chose_is_no_error_but_said(caplog: pytest.LogCaptureFixture
 @pytest.mark.parametrize(
     ("pruner", "steps"),
     [
-        (MultiObjectivePruner(18), {3, 9}),
-        (Strategy(), set(range(1, 19))),
+        (MultiObjectivePruner(27), {3, 9}),
+        (Strategy(), set(range(1, 28))),
         (optuna.pruners.NopPruner(), set()),
         (optuna.pruners.MedianPruner(), set()),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_where_it_is_asked(pruner: optuna.pruners.BasePruner, steps: set[int]) -> None:
-    assert {step for step in range(1, 19) if may_stop_at(pruner, step, 2)} == steps
+    assert {step for step in range(1, 28) if may_stop_at(pruner, step, 2)} == steps
 
 
 class Silent(CurveEvaluator):
@@ -180,14 +180,14 @@ def test_a_nan_is_stopped_at_its_rung() -> None:
     evaluator = CurveEvaluator(lambda _, epoch: math.nan if epoch == 3 else 0.5)
 
     study = run(
-        objective_over(evaluator, metrics=TWO, epochs=18), 1, pruner=MultiObjectivePruner(18)
+        objective_over(evaluator, metrics=TWO, epochs=27), 1, pruner=MultiObjectivePruner(27)
     )
 
     assert study.trials[0].user_attrs["epochs"] == 3
     assert "diverged: val_accuracy became nan" in study.trials[0].user_attrs["infeasible"]
 
 
-@pytest.mark.parametrize("pruner", [Strategy(), MultiObjectivePruner(18)], ids=["own", "ours"])
+@pytest.mark.parametrize("pruner", [Strategy(), MultiObjectivePruner(27)], ids=["own", "ours"])
 def test_steps_out_of_order_are_refused(pruner: optuna.pruners.BasePruner) -> None:
     class Backwards(CurveEvaluator):
         def evaluate(
