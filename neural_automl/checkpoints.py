@@ -111,7 +111,7 @@ class Checkpoints:
         try:
             self._check_quota(len(body))
             self._store.write(name, io.BytesIO(body))
-        except Exception as error:  # a store raises what its maker chose
+        except Exception as error:  # noqa: BLE001 - a store raises what its maker chose
             self._failed = True
             reason = f"no checkpoint after epoch {epoch}: {error}"
             self._trial.set_user_attr(NO_CHECKPOINT, reason)

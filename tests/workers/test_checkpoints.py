@@ -140,7 +140,7 @@ def test_a_file_that_changed_is_not_read(tmp_path: Path, change: str) -> None:
         file.write_bytes(content[:-1])
     else:
         file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    with pytest.raises(CheckpointError, match="is not in the store|is not what was written"):
+    with pytest.raises(CheckpointError, match=r"is not in the store|is not what was written"):
         load_checkpoint(store, kept(trial))
 
 
