@@ -79,9 +79,9 @@ class TrialRun:
                 self._trial.set_user_attr("stopped_by", type(self._trial.study.pruner).__name__)
         return self.stopped
 
-    def keep(self, state: Mapping[str, Any]) -> None:
-        """Keep the weights that the evaluator saves."""
-        self.weights = state.get("weights")
+    def keep_weights(self, weights: Mapping[str, Any]) -> None:
+        """Keep the weights of the trained network."""
+        self.weights = weights
 
     def record(self, metrics: Mapping[str, float]) -> None:
         """Write the metrics to the trial.
