@@ -29,7 +29,8 @@ class LearningCurvePruner(BasePruner):
     value will not beat the best finished trial, and the trial's rank at this step is outside a
     guarded share of all trials. A power law alone is too sure of itself; the guard makes it safe.
     The share falls with the steps, as a power of the step, from ``guard_quantile`` to
-    ``last_quantile``; trials that were stopped earlier count among all trials. A value within
+    ``last_quantile``, but never below two trials, of fewer than eight the best quarter; trials that
+    were stopped earlier count among all trials. A value within
     ``tolerance`` times the curve's own noise of the guarded share is inside it.
 
     Trials that run elsewhere count with what they have reported; failed trials do not count. The
@@ -163,10 +164,10 @@ class LearningCurvePruner(BasePruner):
     def _guarded(self, step: int, trials: int) -> float:
         """Return how many of the trials are guarded at a step: a straight line in logarithms.
 
-        A small share of few trials is less than one of them: as far as the first share allows,
-        the two best are guarded at every step.
+        A small share of few trials is less than one of them: the two best of eight or more are
+        guarded at every step, and of fewer the best quarter.
         """
         first, last = self._n_warmup_steps, self._max_step
         way = math.log(step / first) / math.log(last / first)
         share = self._guard_quantile * (self._last_quantile / self._guard_quantile) ** way
-        return max(share * trials, min(_FEWEST_GUARDED, self._guard_quantile * trials))
+        return max(share * trials, min(_FEWEST_GUARDED, trials / 4))
