@@ -170,4 +170,4 @@ class LearningCurvePruner(BasePruner):
         first, last = self._n_warmup_steps, self._max_step
         way = math.log(step / first) / math.log(last / first)
         share = self._guard_quantile * (self._last_quantile / self._guard_quantile) ** way
-        return max(share * trials, min(_FEWEST_GUARDED, trials / 4))
+        return float(max(share * trials, min(_FEWEST_GUARDED, trials / 4)))
