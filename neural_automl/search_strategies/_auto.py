@@ -69,7 +69,5 @@ def pick_strategy(
         )
     reason = f"{trials} among {of} configurations, one objective"
     if n_trials is not None and n_trials > _MOST_FOR_BAYESIAN:
-        return Pick(
-            "regularized_evolution", f"{reason}, more than {_MOST_FOR_BAYESIAN:,} to model"
-        )
+        return Pick("regularized_evolution", f"{reason}, more than {_MOST_FOR_BAYESIAN:,} to model")
     return Pick("bayesian", reason)

@@ -291,9 +291,7 @@ def make_sampler(
     return create_sampler(pick.name, space=space, seed=seed), f"{_AUTO}: {pick}"
 
 
-def _check_made(
-    made: object, options: Mapping[str, Any], seed: int | None = None
-) -> None:
+def _check_made(made: object, options: Mapping[str, Any], seed: int | None = None) -> None:
     if not isinstance(made, BaseSampler | SearchStrategy):
         lookup("search strategy", made, dict.fromkeys((*SAMPLER_NAMES, *strategy_names())))
     if options or seed is not None:

@@ -86,9 +86,7 @@ class SearchStrategy:
         self.options = options
         self._metric = metric
         if direction not in (None, "maximize", "minimize"):
-            raise ValueError(
-                f"`direction` must be 'maximize' or 'minimize' but got {direction!r}."
-            )
+            raise ValueError(f"`direction` must be 'maximize' or 'minimize' but got {direction!r}.")
         of_name = "minimize" if metric in COST_METRICS else direction_of(metric)
         self._direction = direction or of_name
         self._study: optuna.Study | None = None
