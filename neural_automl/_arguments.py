@@ -74,8 +74,8 @@ ImportOption = Annotated[
         "--import",
         metavar="MODULE",
         callback=import_modules,
-        help="A module that registers layers of your own, my_layers for my_layers.py in the "
-        "current directory; may be repeated.",
+        help="A module that registers layers or strategies of your own, my_layers for my_layers.py "
+        "in the current directory; may be repeated.",
         show_default=False,
     ),
 ]
@@ -162,7 +162,12 @@ EpochsOption = Annotated[
 # What needs options of its own is for Python.
 _PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
 StrategyOption = Annotated[
-    str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
+    str,
+    typer.Option(
+        "--strategy",
+        help=f"How to propose: {', '.join(SAMPLER_NAMES)} (which picks among them), or a strategy "
+        "that an --import MODULE registers.",
+    ),
 ]
 EarlyStoppingOption = Annotated[
     str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(_PRUNERS)}.")

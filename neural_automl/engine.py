@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
 from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
+from neural_automl._fallbacks import fallbacks_forbidden
 from neural_automl._options import lookup
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._terms import agree
@@ -21,12 +21,9 @@ from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evalua
 from neural_automl.exceptions import EvaluationError, StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.parameters import did_you_mean
-from neural_automl.registry import (
-    space_of,
-    summarise,
-)
+from neural_automl.registry import space_of, summarise
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
-from neural_automl.search_strategies import create_sampler
+from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
     is_text,
@@ -40,6 +37,8 @@ from neural_automl.studies import (
 )
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
     from neural_automl.architecture import Backend
 
 #: Called after each trial.
@@ -56,7 +55,7 @@ class AutoMLEngine:
     """Runs searches; everything that it knows between them is in the study.
 
     Args:
-        search_strategy: A name of ``create_sampler``, or a sampler.
+        search_strategy: A name of ``create_sampler``, a sampler, or a ``SearchStrategy``.
         early_stopping: A name of ``create_pruner``, or a pruner.
         executor_type: ``sequential``.
         backend: ``pytorch``.
@@ -66,11 +65,12 @@ class AutoMLEngine:
         study_name: By default the name of the space.
         metrics: The metric to optimise, or several; by default ``val_accuracy``, and
             ``val_mse`` for regression.
-        acquisition_function: Of the bayesian strategy.
-        n_initial_random: Random trials before the sampler's model is used (tpe, bayesian).
+        acquisition_function: Of the bayesian strategy: ``ei``, ``ucb`` or ``pi``.
+        n_initial_random: Random trials before the strategy learns (tpe, bayesian, evolutions).
         reduction_factor: Of asha and hyperband.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
+        strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
         ValueError: A name is unknown.
@@ -90,7 +90,7 @@ class AutoMLEngine:
     def __init__(
         self,
         *,
-        search_strategy: str | BaseSampler = "tpe",
+        search_strategy: str | BaseSampler | SearchStrategy = "tpe",
         early_stopping: str | BasePruner = "median",
         executor_type: str = "sequential",
         backend: Backend = "pytorch",
@@ -104,6 +104,7 @@ class AutoMLEngine:
         reduction_factor: int | None = None,
         seed: int = 0,
         value: Literal["last", "best"] = "last",
+        strict: bool = False,
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
         _check_names(storage, study_name, metrics)
@@ -121,13 +122,14 @@ class AutoMLEngine:
         self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
         self.seed = seed
         self.value: Literal["last", "best"] = value
+        self.strict = strict
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
         self._pruner_options = _given(reduction_factor=reduction_factor)
         self._result: SearchResult | None = None
         # Wrong names and options are said now, not after the data was read.
-        self._make_sampler(None)
+        check_strategy(search_strategy, self._sampler_options)
         self._make_pruner(100)
 
     # --- searching ----------------------------------------------------------------------------
@@ -184,10 +186,10 @@ class AutoMLEngine:
             device=self.device,
             value=self.value,
         )
-        with storage_errors(self.storage):
+        with storage_errors(self.storage), fallbacks_forbidden(self.strict) as ends:
             study = self._open_study(objective, max_trials)
             objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
-            reason = _run(study, objective, max_trials, timeout, callbacks)
+            reason = _run(study, objective, max_trials, timeout, [*callbacks, *ends])
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -239,7 +241,7 @@ class AutoMLEngine:
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
             _check_data(space, evaluator)
-        self._make_sampler(space)
+        check_strategy(self.search_strategy, self._sampler_options, space=space)
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
         study = open_study(
@@ -255,17 +257,18 @@ class AutoMLEngine:
                 "study name"
             )
         agree(study, objective.terms())
-        study.sampler = self._make_sampler(objective.space)
+        study.sampler, strategy = make_sampler(
+            self.search_strategy,
+            objective.space,
+            self._sampler_options,
+            seed=self.seed,
+            n_trials=max_trials,
+            n_objectives=len(objective.directions),
+        )
+        study.set_user_attr("strategy", strategy)
         study.set_user_attr("max_trials", max_trials)
         _queue_interrupted(study)
         return study
-
-    def _make_sampler(self, space: ArchitectureSpace | None) -> BaseSampler:
-        if isinstance(self.search_strategy, BaseSampler):
-            return self.search_strategy
-        return create_sampler(
-            self.search_strategy, space=space, seed=self.seed, **self._sampler_options
-        )
 
     def _make_pruner(self, epochs: int) -> BasePruner:
         if isinstance(self.early_stopping, BasePruner):

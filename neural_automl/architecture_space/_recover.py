@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.architecture_space._conform import operation_meaning

@@ -97,7 +97,11 @@ class ValueMatcher:
             parts = target if isinstance(target, tuple) else (target,) * len(value)
             if len(parts) == len(value):
                 yield from self.all(
-                    [(v, t, f"{name}[{k}]") for k, (v, t) in enumerate(zip(value, parts))], bound
+                    [
+                        (v, t, f"{name}[{k}]")
+                        for k, (v, t) in enumerate(zip(value, parts, strict=True))
+                    ],
+                    bound,
                 )
         elif isinstance(value, Call):
             yield from self._call(value, target, name, bound)
@@ -147,16 +151,9 @@ class ValueMatcher:
             ]
         for numbers, decided in ways:
             self.count()
-            left = iter(numbers)
-            try:
-                yield (
-                    value.replace(
-                        lambda leaf, left=left: next(left) if isinstance(leaf, Open) else leaf
-                    ),
-                    decided,
-                )
-            except ValueError:  # a division by zero: no network has it
-                continue
+            result = _filled(value, numbers)
+            if result is not None:
+                yield result, decided
 
     def _call(self, value: Call, target: Any, name: str, bound: Bound) -> Iterator[Bound]:
         if not isinstance(target, Call) or target.type != value.type:
@@ -169,6 +166,14 @@ class ValueMatcher:
             return
         given, wanted = {**defaults, **value.params}, {**defaults, **target.params}
         yield from self.all([(v, wanted[key], f"{name}.{key}") for key, v in given.items()], bound)
+
+
+def _filled(value: Expression, numbers: tuple[Any, ...]) -> Any:
+    left = iter(numbers)
+    try:
+        return value.replace(lambda leaf: next(left) if isinstance(leaf, Open) else leaf)
+    except ValueError:  # a division by zero: no network has it
+        return None
 
 
 def defaults_of(call: str) -> dict[str, Any]:

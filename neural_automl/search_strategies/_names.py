@@ -179,8 +179,7 @@ def check_strategy(
     if not isinstance(strategy, str):
         _check_made(strategy, options)
         return
-    known = dict.fromkeys((*SAMPLER_NAMES, *strategy_names()))
-    lookup("search strategy", strategy, known)
+    _check_name(strategy)
     if strategy in _OURS:
         _OURS[strategy].check(strategy, options)
     elif strategy in _OPTUNAS:
@@ -291,9 +290,13 @@ def make_sampler(
     return create_sampler(pick.name, space=space, seed=seed), f"{_AUTO}: {pick}"
 
 
+def _check_name(name: Any) -> None:
+    lookup("search strategy", name, dict.fromkeys((*SAMPLER_NAMES, *strategy_names())))
+
+
 def _check_made(made: object, options: Mapping[str, Any], seed: int | None = None) -> None:
     if not isinstance(made, BaseSampler | SearchStrategy):
-        lookup("search strategy", made, dict.fromkeys((*SAMPLER_NAMES, *strategy_names())))
+        _check_name(made)
     if options or seed is not None:
         kind = "sampler" if isinstance(made, BaseSampler) else "strategy"
         raise TypeError(
@@ -303,7 +306,7 @@ def _check_made(made: object, options: Mapping[str, Any], seed: int | None = Non
 
 
 def _without_space(name: str, seed: int | None, options: Mapping[str, Any]) -> BaseSampler:
-    lookup("search strategy", name, dict.fromkeys((*SAMPLER_NAMES, *strategy_names())))
+    _check_name(name)
     if name not in _OPTUNAS:
         _needed(name, None)
     _OPTUNAS[name].check(name, options)

@@ -7,11 +7,12 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from neural_automl._options import lookup
 from neural_automl.evaluation import direction_of
-from neural_automl.exceptions import NoFeasibleArchitectureError, SpaceError, StudyError
+from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.objective import COST_METRICS
 
 if TYPE_CHECKING:
@@ -196,7 +197,8 @@ class SearchStrategy:
 
             with quiet_optuna():
                 self._study = optuna.create_study(
-                    direction=self._direction, sampler=self._sampler(space)
+                    directions=[StudyDirection[self._direction.upper()]],
+                    sampler=self._sampler(space),
                 )
             self._space = space
         elif space is not self._space and space != self._space:

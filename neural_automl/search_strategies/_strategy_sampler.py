@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
@@ -165,7 +164,7 @@ def _metrics(trial: FrozenTrial, names: list[str]) -> dict[str, float]:
     metrics = {
         name: value
         for name, value in trial.user_attrs.items()
-        if isinstance(value, Real) and not isinstance(value, bool)
+        if isinstance(value, int | float) and not isinstance(value, bool)
     }
     if trial.state is TrialState.COMPLETE:
         metrics.update(zip(names, trial.values, strict=True))
