@@ -86,8 +86,8 @@ class StrategySampler(ConfigurationSampler):
 
         Raises:
             TypeError: It gives no architecture.
-            SpaceError: It gives none of the space.
-            StudyError: What it gives breaks a limit or repeats a trial, a hundred times in a row.
+            StudyError: It gives none of the space; or, a hundred times in a row, one that breaks a
+                limit or repeats a trial.
         """
         if fixed:
             return complete(self._suggest, fixed, rng, fixed)
@@ -138,10 +138,9 @@ class StrategySampler(ConfigurationSampler):
         try:
             choices = self._space.choices_of(architecture)
         except SpaceError as error:
-            raise SpaceError(
-                f"the strategy {self._strategy.name!r} proposed what is not in the space: "
-                f"{error.message}",
-                path=error.path,
+            # An objective takes a SpaceError for an infeasible architecture, and goes on.
+            raise StudyError(
+                f"the strategy {self._strategy.name!r} proposed what is not in the space: {error}"
             ) from error
         configuration = replay(self._suggest, choices)
         assert configuration is not None  # choices_of gives a value for every name
