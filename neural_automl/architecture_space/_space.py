@@ -12,6 +12,7 @@ from neural_automl.architecture_space._constraints import (
     violations,
 )
 from neural_automl.architecture_space._describe import SpaceSummary, describe, number_text
+from neural_automl.architecture_space._encode import encode
 from neural_automl.architecture_space._nodes import (
     LayerChoice,
     LayersLike,
@@ -36,16 +37,8 @@ if TYPE_CHECKING:
     from neural_automl.architecture_space._values import Open
     from neural_automl.primitives import Shape
 
-_SECTIONS: Final = (
-    "name",
-    "input",
-    "layers",
-    "loss",
-    "optimizer",
-    "training",
-    "execution",
-    "constraints",
-)
+_TRAINING: Final = ("loss", "optimizer", "training", "execution")
+_SECTIONS: Final = ("name", "input", "layers", *_TRAINING, "constraints")
 _ATTEMPTS: Final = 1000
 
 
@@ -231,6 +224,23 @@ class ArchitectureSpace:
         located, values = self._located(), self._training.values()
         return recover_choices(self.suggest, located, values, architecture)
 
+    def encode(self, architecture: Architecture) -> list[float]:
+        """Return an architecture as 132 numbers, for models: ``features`` of a sampler.
+
+        Logarithms of 1 plus: counts of primitives with their parameters (32 numbers), of paths of
+        two and three primitives (32), and of Weisfeiler-Lehman labels of the simplified graph
+        (64), hashed, so that they mean the same in every process and space; parameters, MACs, peak
+        activation memory and depth. Training does not count. Takes some milliseconds.
+
+        Raises:
+            ShapeError: A layer cannot take the shape that reaches it.
+
+        Source: counts of paths: White et al., BANANAS, AAAI 2021, section 3; of labels: Ru et al.,
+        Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
+        Kernels, ICLR 2021, section 3.
+        """
+        return encode(architecture)
+
     def sample_architecture(
         self, seed: int | None = None, *, feasible: bool = True
     ) -> Architecture:
@@ -340,11 +350,7 @@ class ArchitectureSpace:
         return cls(
             shape,
             [node_from_dict(layer, positions, (index,)) for index, layer in enumerate(layers)],
-            {
-                key: data[key]
-                for key in ("loss", "optimizer", "training", "execution")
-                if key in data
-            },
+            {key: data[key] for key in _TRAINING if key in data},
             data.get("constraints", ()),
             name=data.get("name", "Network"),
         )
