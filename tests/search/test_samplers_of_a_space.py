@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import TrialState
 
 from neural_automl.architecture_space import (
@@ -74,7 +75,7 @@ def test_features_of_a_network_are_asked_of_networks_alone() -> None:
 def test_trials_of_another_program_do_no_harm(name: str) -> None:
     space = small_space()
     study = optuna.create_study(sampler=create_sampler(name, space=space, seed=0))
-    other = {"depth": optuna.distributions.IntDistribution(1, 9)}
+    other: dict[str, BaseDistribution] = {"depth": IntDistribution(1, 9)}
     for depth in range(1, 9):
         study.add_trial(optuna.create_trial(params={"depth": depth}, distributions=other, value=1))
 
