@@ -19,9 +19,6 @@ repeats have equal seeds. A page of curves is self-contained; a table is Markdow
 from __future__ import annotations
 
 import argparse
-import os
-import shlex
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -243,6 +240,18 @@ def arguments_of(words: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def command_of(arguments: argparse.Namespace) -> str:
+    """Return the command that gives the same figures, without what lies where on this machine."""
+    words = ["python", "benchmarks/search/nas_bench_201.py"]
+    if arguments.data is not None:
+        words.append("DATA.npz")
+    if arguments.strategies != list(SEARCHES):
+        words += ["--strategies", *arguments.strategies]
+    if arguments.datasets:
+        words += ["--datasets", *arguments.datasets]
+    return " ".join([*words, f"--trials {arguments.trials} --repeats {arguments.repeats}"])
+
+
 def main() -> None:
     arguments = arguments_of()
     warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -273,9 +282,7 @@ def main() -> None:
     text = markdown(results, arguments.trials, arguments.repeats)
     print(f"\n{text}\n{time.perf_counter() - began:.0f} s")
     if arguments.table is not None:
-        words = [word for word in sys.argv[1:] if word != os.devnull]
-        command = shlex.join(["python", "benchmarks/search/nas_bench_201.py", *words])
-        head = f"# Strategies on NAS-Bench-201\n\nMade by `{command}`.\n\n"
+        head = f"# Strategies on NAS-Bench-201\n\nMade by `{command_of(arguments)}`.\n\n"
         arguments.table.write_text(head + text, encoding="utf-8")
     if arguments.page is not None:
         page(results, arguments.page)

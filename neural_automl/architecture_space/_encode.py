@@ -28,7 +28,12 @@ LENGTH: Final = _OPERATIONS + _PATHS + _NEIGHBOURHOODS + 4
 
 
 def encode(architecture: Architecture) -> list[float]:
-    """Return an architecture as numbers: ``ArchitectureSpace.encode``."""
+    """Return an architecture as numbers: ``ArchitectureSpace.encode``.
+
+    Source: counts of paths: White et al., BANANAS, AAAI 2021, section 3; of labels: Ru et al.,
+    Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
+    Kernels, ICLR 2021, section 3.
+    """
     cost = architecture.cost
     nodes = simplify(architecture.graph).nodes
     counts = [

@@ -234,10 +234,6 @@ class ArchitectureSpace:
 
         Raises:
             ShapeError: A layer cannot take the shape that reaches it.
-
-        Source: counts of paths: White et al., BANANAS, AAAI 2021, section 3; of labels: Ru et al.,
-        Interpretable Neural Architecture Search via Bayesian Optimisation with Weisfeiler-Lehman
-        Kernels, ICLR 2021, section 3.
         """
         return encode(architecture)
 
