@@ -221,8 +221,8 @@ class ArchitectureSpace:
             SpaceError: The architecture is not in the space; or, very rarely, there are too many
                 ways to read it, or arithmetic over a continuous value would have to be solved.
         """
-        located, values = self._located(), self._training.values()
-        return recover_choices(self.suggest, located, values, architecture)
+        values = self._training.values()
+        return recover_choices(self.suggest, self._located(), values, architecture)
 
     def encode(self, architecture: Architecture) -> list[float]:
         """Return an architecture as 132 numbers, for models: ``features`` of a sampler.

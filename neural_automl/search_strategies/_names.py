@@ -21,9 +21,7 @@ from neural_automl._proposals import (
     SuggestOf,
 )
 from neural_automl.architecture_space import as_constraints
-from neural_automl.samplers.evolution import EvolutionSampler
 from neural_automl.samplers.feasible import FeasibleSampler
-from neural_automl.samplers.gaussian_process import GaussianProcessSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
 from neural_automl.search_strategies._auto import pick_strategy
 from neural_automl.search_strategies._exclusive import ExclusiveSampler
@@ -95,37 +93,54 @@ class _Ours:
     """A sampler of whole configurations, which needs the space.
 
     Args:
-        make: Its class.
+        load: Gives its class; what that needs is imported where it is used.
         preset: What the name says of it, and so is no option.
         defaults: Options where they are not given.
     """
 
-    make: Callable[..., ConfigurationSampler]
+    load: Callable[[], Callable[..., ConfigurationSampler]]
     preset: Mapping[str, Any] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def check(self, name: str, options: Mapping[str, Any]) -> None:
-        check_options(name, options, self.make, hidden=(*_NOT_OPTIONS, *self.preset))
-        self.make(_coin, **{**self.defaults, **self.preset, **options})
+        make = self.load()
+        check_options(name, options, make, hidden=(*_NOT_OPTIONS, *self.preset))
+        make(_coin, **{**self.defaults, **self.preset, **options})
 
     def of_space(
         self, limits: ExcessOf, space: ArchitectureSpace, seed: int | None, given: Mapping[str, Any]
     ) -> BaseSampler:
         options = {**self.defaults, **self.preset, **given}
         suggest, identity = SuggestOf(space), IdentityOf()
-        if self.make is ExhaustiveSampler:
+        make = self.load()
+        if make is ExhaustiveSampler:
             _check_end(space)
             return ExhaustiveSampler(
                 suggest, feasible=limits, identity=identity, seed=seed, **options
             )
         if options.get("features") is not None:
             options["features"] = FeaturesOf(space, options["features"])
-        base = self.make(
-            suggest, feasible=KeepsLimits(limits), identity=identity, seed=seed, **options
-        )
+        base = make(suggest, feasible=KeepsLimits(limits), identity=identity, seed=seed, **options)
         return ExclusiveSampler(
             base, suggest=suggest, feasible=limits, identity=identity, seed=seed
         )
+
+
+def _exhaustive() -> Callable[..., ConfigurationSampler]:
+    return ExhaustiveSampler
+
+
+def _gaussian_process() -> Callable[..., ConfigurationSampler]:
+    # SciPy's statistics take a second to load, which a command that searches nothing need not wait.
+    from neural_automl.samplers.gaussian_process import GaussianProcessSampler
+
+    return GaussianProcessSampler
+
+
+def _evolution() -> Callable[..., ConfigurationSampler]:
+    from neural_automl.samplers.evolution import EvolutionSampler
+
+    return EvolutionSampler
 
 
 def _coin(trial: BaseTrial) -> Any:
@@ -143,14 +158,12 @@ _OPTUNAS: Final[Mapping[str, _Optunas]] = {
 }
 #: With a space, these are ours.
 _OURS: Final[Mapping[str, _Ours]] = {
-    "grid": _Ours(ExhaustiveSampler),
-    "bayesian": _Ours(GaussianProcessSampler),
+    "grid": _Ours(_exhaustive),
+    "bayesian": _Ours(_gaussian_process),
     "evolutionary": _Ours(
-        EvolutionSampler, preset={"removal": "worst"}, defaults={"crossover_rate": 0.5}
+        _evolution, preset={"removal": "worst"}, defaults={"crossover_rate": 0.5}
     ),
-    "regularized_evolution": _Ours(
-        EvolutionSampler, preset={"removal": "oldest", "crossover_rate": 0.0}
-    ),
+    "regularized_evolution": _Ours(_evolution, preset={"removal": "oldest", "crossover_rate": 0.0}),
 }
 _AUTO: Final = "auto"
 
