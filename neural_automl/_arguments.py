@@ -95,8 +95,8 @@ ImportOption = Annotated[
         "--import",
         metavar="MODULE",
         callback=import_modules,
-        help="A module that registers layers of your own, my_layers for my_layers.py in the "
-        "current directory; may be repeated.",
+        help="A module that registers layers or strategies of your own, my_layers for my_layers.py "
+        "in the current directory; may be repeated.",
         show_default=False,
     ),
 ]
@@ -181,7 +181,12 @@ EpochsOption = Annotated[
     ),
 ]
 StrategyOption = Annotated[
-    str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
+    str,
+    typer.Option(
+        "--strategy",
+        help=f"How to propose: {', '.join(SAMPLER_NAMES)} (which picks among them), or a strategy "
+        "that an --import MODULE registers.",
+    ),
 ]
 EarlyStoppingOption = Annotated[
     str | None,

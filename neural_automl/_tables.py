@@ -159,6 +159,8 @@ def print_status(console: Console, study: optuna.Study, summary: StudySummary) -
             f"{summary.epochs_trained} epochs trained in {summary.train_seconds:.1f} s, "
             f"{summary.epochs_saved} of {total} saved by stopping",
         )
+    if "strategy" in study.user_attrs:
+        _say(console, f"strategy: {escape(str(study.user_attrs['strategy']))}")
     for fallback in summary.fallbacks:
         _say(console, f"fallback: {escape(fallback)}", "yellow")
 

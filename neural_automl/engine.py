@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
+from neural_automl._fallbacks import fallbacks_forbidden
 from neural_automl._metrics import measured
 from neural_automl._options import lookup
 from neural_automl._search_result import SearchResult as SearchResult
@@ -20,12 +20,9 @@ from neural_automl.early_stopping import check_objectives, create_pruner, defaul
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import EvaluationError, StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.registry import (
-    space_of,
-    summarise,
-)
+from neural_automl.registry import space_of, summarise
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
-from neural_automl.search_strategies import create_sampler
+from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
     is_text,
@@ -40,6 +37,7 @@ from neural_automl.studies import (
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
 
     from neural_automl.architecture import Backend
 
@@ -59,7 +57,7 @@ class AutoMLEngine:
     """Runs searches; everything that it knows between them is in the study.
 
     Args:
-        search_strategy: A name of ``create_sampler``, or a sampler.
+        search_strategy: A name of ``create_sampler``, a sampler, or a ``SearchStrategy``.
         early_stopping: A name of ``create_pruner``, or a pruner; an ``EarlyStoppingStrategy`` is
             one. By default ``median``, and ``multi_objective`` for several metrics.
         early_stopping_options: Of that name, as ``{"n_warmup_steps": 3}``.
@@ -71,11 +69,12 @@ class AutoMLEngine:
         study_name: By default the name of the space.
         metrics: The metric to optimise, or several; by default ``val_accuracy``, and
             ``val_mse`` for regression.
-        acquisition_function: Of the bayesian strategy.
-        n_initial_random: Random trials before the sampler's model is used (tpe, bayesian).
+        acquisition_function: Of the bayesian strategy: ``ei``, ``ucb`` or ``pi``.
+        n_initial_random: Random trials before the strategy learns (tpe, bayesian, evolutions).
         reduction_factor: Of asha, hyperband and multi_objective.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
+        strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
         ValueError: A name is unknown.
@@ -95,7 +94,7 @@ class AutoMLEngine:
     def __init__(
         self,
         *,
-        search_strategy: str | BaseSampler = "tpe",
+        search_strategy: str | BaseSampler | SearchStrategy = "tpe",
         early_stopping: str | BasePruner | None = None,
         early_stopping_options: Mapping[str, Any] | None = None,
         executor_type: str = "sequential",
@@ -110,6 +109,7 @@ class AutoMLEngine:
         reduction_factor: int | None = None,
         seed: int = 0,
         value: Literal["last", "best"] = "last",
+        strict: bool = False,
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
         _check_names(storage, study_name, metrics)
@@ -126,6 +126,7 @@ class AutoMLEngine:
         self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
         self.seed = seed
         self.value: Literal["last", "best"] = value
+        self.strict = strict
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
@@ -138,7 +139,7 @@ class AutoMLEngine:
         }
         self._result: SearchResult | None = None
         # Wrong names and options are said now, not after the data was read.
-        self._make_sampler(None)
+        check_strategy(search_strategy, self._sampler_options)
         self._make_pruner(_MANY_EPOCHS)
 
     # --- searching ----------------------------------------------------------------------------
@@ -195,10 +196,10 @@ class AutoMLEngine:
             device=self.device,
             value=self.value,
         )
-        with storage_errors(self.storage):
+        with storage_errors(self.storage), fallbacks_forbidden(self.strict) as ends:
             study = self._open_study(objective, max_trials)
             objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
-            reason = _run(study, objective, max_trials, timeout, callbacks)
+            reason = _run(study, objective, max_trials, timeout, [*callbacks, *ends])
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -258,7 +259,7 @@ class AutoMLEngine:
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
             _check_data(space, evaluator)
-        self._make_sampler(space)
+        check_strategy(self.search_strategy, self._sampler_options, space=space)
         of_evaluator = getattr(evaluator, "epochs", None)
         self._make_pruner(epochs or of_evaluator or space.longest_training())
 
@@ -276,17 +277,18 @@ class AutoMLEngine:
                 "study name"
             )
         agree(study, objective.terms())
-        study.sampler = self._make_sampler(objective.space)
+        study.sampler, strategy = make_sampler(
+            self.search_strategy,
+            objective.space,
+            self._sampler_options,
+            seed=self.seed,
+            n_trials=max_trials,
+            n_objectives=len(objective.directions),
+        )
+        study.set_user_attr("strategy", strategy)
         study.set_user_attr("max_trials", max_trials)
         _queue_interrupted(study)
         return study
-
-    def _make_sampler(self, space: ArchitectureSpace | None) -> BaseSampler:
-        if isinstance(self.search_strategy, BaseSampler):
-            return self.search_strategy
-        return create_sampler(
-            self.search_strategy, space=space, seed=self.seed, **self._sampler_options
-        )
 
     def _make_pruner(self, epochs: int) -> BasePruner:
         return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)

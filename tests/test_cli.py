@@ -419,7 +419,8 @@ def test_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> No
     ran = cli("search", "space.neural", *arguments, cwd=tmp_path)
 
     assert ran.returncode == 2, ran.stdout
-    assert message in " ".join(ran.stderr.replace("│", " ").split())  # as it is in its frame
+    # The frame around a message breaks its lines.
+    assert message in " ".join(ran.stderr.replace("│", " ").split())
     assert "Traceback" not in ran.stderr
 
 

@@ -38,6 +38,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("backends", "data", "evaluation", "export", "learning_curve", "zero_cost"),
     3: (
         "_budget",
+        "_fallbacks",
         "_leases",
         "_memory",
         "_metrics",
