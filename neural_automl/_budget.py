@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from optuna.trial import TrialState
 
+from neural_automl._rungs import Ladder, Rungs
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
-from neural_automl.registry import is_trained
+from neural_automl.registry import full_trainings, is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ _FAILURES_IN_A_ROW: Final = 3
 class Budget:
     """Ends a search when enough was trained, or nothing will be.
 
+    With rungs a trial is charged by its epochs, and so much is kept back that one network can get
+    to the last rung; that one is seen to where none got there by itself.
+
     Attributes:
         reason: Why it ended it, or None.
         error: What to raise, or None.
@@ -34,8 +38,25 @@ class Budget:
         self.error: Exception | None = None
 
     def is_spent(self, study: optuna.Study) -> bool:
-        """Return whether so many trials have trained."""
-        return sum(map(is_trained, study.get_trials(deepcopy=False))) >= self._max_trials
+        """Return whether so many trials have trained, or with rungs as many epochs."""
+        rungs = Rungs.of(study)
+        used = full_trainings(study)
+        if rungs is None:
+            return used >= self._max_trials
+        budget = self._max_trials * rungs.epochs[-1]
+        if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+            budget -= sum(rungs.epochs[1:])
+        return used > 0 and round(used * rungs.epochs[-1]) >= budget
+
+    def goes_on(self, study: optuna.Study) -> bool:
+        """Queue what is left to do on the rungs; return whether a trial waits.
+
+        Called where the search would end: the budget is spent, or the space is exhausted.
+        """
+        rungs = Rungs.of(study)
+        if rungs is None or self.error is not None:
+            return False
+        return Ladder(study, rungs).advance(spent=self.is_spent(study))
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Stop the study if this trial was the last."""
@@ -46,7 +67,7 @@ class Budget:
             self._failures = 0
         if not is_trained(trial):
             self._after_nothing(study, trial)
-        elif self.is_spent(study):
+        elif self.is_spent(study) and not self.goes_on(study):
             self.reason = "budget"
             study.stop()
 

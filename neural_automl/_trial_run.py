@@ -8,21 +8,45 @@ from typing import TYPE_CHECKING, Any, Final
 import optuna
 from optuna.trial import TrialState
 
+from neural_automl._ledger import KNOWN_EPOCHS, Stopwatch
+from neural_automl._rungs import RESUMED_FROM, RUNG
 from neural_automl.early_stopping import may_stop_at
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+    from neural_automl.architecture import Architecture
     from neural_automl.known_values import Known
 
 
-class TrialRun:
-    """One training as it is seen from the trial."""
+#: Costs that may be objectives beside the evaluator's metrics.
+COST_METRICS: Final = ("params", "macs", "peak_memory_bytes", "depth")
 
-    def __init__(self, trial: Trial, metrics: Sequence[str], value: str) -> None:
+
+class TrialRun:
+    """One training as it is seen from the trial.
+
+    Args:
+        trial: The trial.
+        metrics: What is optimised.
+        watch: Measures what the reports take.
+        before: Epochs that the network was trained for before this trial, on lower rungs: steps
+            go on from them, so that values of two rungs never stand at one step. None where there
+            are no rungs, and the pruner decides who is stopped.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        metrics: Sequence[str],
+        watch: Stopwatch,
+        *,
+        before: int | None = None,
+    ) -> None:
         self._trial = trial
         self._metrics = metrics
-        self._value = value
+        self._watch = watch
+        self._before = before
         self.curve: list[dict[str, float]] = []
         self.weights: Mapping[str, Any] | None = None
         self.epoch = 0
@@ -45,13 +69,22 @@ class TrialRun:
         self.curve.append({"epoch": step, **metrics})
         if len(self._metrics) == 1 and self._metrics[0] in metrics:
             # Optuna has no intermediate values for several objectives.
-            self._trial.report(metrics[self._metrics[0]], step)
+            with self._watch.on("storing"):
+                self._trial.report(metrics[self._metrics[0]], step + (self._before or 0))
 
     def should_stop(self) -> bool:
         """Ask the pruner, where it can decide anything at this epoch."""
-        if len(self._metrics) == 1 and may_stop_at(self._trial.study.pruner, self.epoch):
-            self.stopped = self._trial.should_prune()
+        asked = self._before is None and len(self._metrics) == 1
+        if asked and may_stop_at(self._trial.study.pruner, self.epoch):
+            with self._watch.on("storing"):
+                self.stopped = self._trial.should_prune()
         return self.stopped
+
+    def end_rung(self, value: float) -> optuna.TrialPruned:
+        """See to it that a rung's value is the trial's last one, and return what to raise."""
+        if self._metrics[0] not in self.last:
+            self._trial.report(value, self.epoch + 1 + (self._before or 0))
+        return optuna.TrialPruned(f"ended on a lower rung, after {self.epoch} epochs")
 
     def keep(self, state: Mapping[str, Any]) -> None:
         """Keep the weights that the evaluator saves."""
@@ -64,6 +97,33 @@ class TrialRun:
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
 
 
+def values_of(
+    names: Sequence[str], value: str, architecture: Architecture, metrics: Mapping[str, float]
+) -> float | tuple[float, ...]:
+    """Return what is told to Optuna: one number, or several.
+
+    Args:
+        names: What is optimised.
+        value: Whether the ``last`` or the ``best`` epoch counts.
+        architecture: Gives the costs.
+        metrics: What the evaluator gave.
+
+    Raises:
+        ValueError: The evaluator gave no such metric.
+    """
+    values = []
+    for name in names:
+        if name in COST_METRICS:
+            values.append(float(getattr(architecture.cost, name)))
+            continue
+        key = f"{name}.best" if value == "best" else name
+        if key not in metrics:
+            listed = ", ".join(name for name in metrics if "." not in name)
+            raise ValueError(f"the evaluator gave no metric {name!r}; it gave {listed}")
+        values.append(float(metrics[key]))
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return metrics as plain numbers: a storage writes no scalar of NumPy or torch."""
     return {name: float(value) for name, value in metrics.items()}
@@ -74,7 +134,8 @@ _OWN: Final = frozenset(
     {
         "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
         "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
-        "seed", "ticket", "train_seconds", "training_key", "worker",
+        "seed", "ticket", "train_seconds", "training_key", "worker", KNOWN_EPOCHS, RESUMED_FROM,
+        RUNG,
     }
 )  # fmt: skip
 
@@ -85,8 +146,9 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
     Raises:
         optuna.TrialPruned: That training was stopped, or came to no end.
     """
-    trial.set_user_attr("cached_from", known.name)
     source = known.trial
+    trial.set_user_attr("cached_from", known.name)
+    trial.set_user_attr(KNOWN_EPOCHS, source.user_attrs.get("epochs", 0))
     metrics: dict[str, float] = {}
     for name, value in source.user_attrs.items():
         if name not in _OWN and isinstance(value, int | float):

@@ -41,7 +41,8 @@ class EvaluationContext:
             evaluator.
         report: Called with the epoch, from 1, and its metrics.
         should_stop: Whether the training shall end after this epoch.
-        load_checkpoint: The state that an earlier, interrupted attempt saved last, or None.
+        load_checkpoint: What to go on from, or None: the ``weights`` that a shorter training of
+            the same network ended with. The optimizer and the schedule are fresh.
         save_checkpoint: Keeps a dictionary of tensors on the CPU, numbers and strings.
 
     Example:

@@ -39,9 +39,13 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: (
         "_budget",
         "_leases",
+        "_ledger",
         "_memory",
         "_options",
         "_proposals",
+        "_rung_start",
+        "_rungs",
+        "_screen",
         "_terms",
         "_trial_run",
         "artifacts",
