@@ -62,12 +62,12 @@ class Budget:
         """Stop the study if this trial was the last."""
         if trial.state == TrialState.FAIL:
             self._after_failure(study, trial)
-            return
-        if "cached_from" not in trial.user_attrs:
-            self._failures = 0
-        if not is_trained(trial):
-            self._after_nothing(study, trial)
-        elif self.is_spent(study) and not self.goes_on(study):
+        else:
+            if "cached_from" not in trial.user_attrs:
+                self._failures = 0
+            if not is_trained(trial):
+                self._after_nothing(study, trial)
+        if self.error is None and self.is_spent(study) and not self.goes_on(study):
             self.reason = "budget"
             study.stop()
 

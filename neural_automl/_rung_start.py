@@ -22,8 +22,8 @@ def check_rungs(
     rungs: Rungs,
     metrics: Sequence[str],
     costs: Sequence[str],
-    epochs: int | None,
-    reuse: Sequence[str],
+    epochs: int | None = None,
+    reuse: Sequence[str] = (),
 ) -> None:
     """Check that rungs go with the other options of an objective.
 

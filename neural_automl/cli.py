@@ -28,6 +28,7 @@ from neural_automl._arguments import (
     MissingOption,
     OutputOption,
     ResumeOption,
+    RungsOption,
     SearchStorageOption,
     SearchStudyOption,
     SeedOption,
@@ -141,7 +142,8 @@ def search(
     missing: MissingOption = "error",
     epochs: EpochsOption = None,
     strategy: StrategyOption = "tpe",
-    early_stopping: EarlyStoppingOption = "median",
+    early_stopping: EarlyStoppingOption = None,
+    rungs: RungsOption = None,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -168,6 +170,7 @@ def search(
     with _wrong_options():
         engine = AutoMLEngine(
             search_strategy=strategy,
+            rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             device=device,
             output_dir=output,
@@ -176,6 +179,8 @@ def search(
             metrics=metric,
             seed=seed,
         )
+    if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
+        raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")
     if resume:
         load_study(engine.storage, study or space.name)
     with _wrong_options():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -13,23 +15,21 @@ from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
 from neural_automl._options import lookup
+from neural_automl._rung_start import check_rungs
+from neural_automl._rungs import RUNG, Rungs
+from neural_automl._search_checks import check_data, check_names, measured
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._terms import agree
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import create_pruner
-from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
-from neural_automl.exceptions import EvaluationError, StudyError
+from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
+from neural_automl.exceptions import StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.parameters import did_you_mean
-from neural_automl.registry import (
-    space_of,
-    summarise,
-)
+from neural_automl.registry import space_of, summarise, write_ledger
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import (
     artifact_directory,
-    is_text,
     load_study,
     make_artifact_store,
     masked,
@@ -48,8 +48,6 @@ Callback = Callable[[optuna.Study, FrozenTrial], None]
 #: As a constraint names it.
 _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
 _EXECUTORS: Final = {"sequential": None}
-# Drawn until the data fits one: a size that is open may be too small in most of them.
-_SAMPLES: Final = 64
 
 
 class AutoMLEngine:
@@ -57,7 +55,8 @@ class AutoMLEngine:
 
     Args:
         search_strategy: A name of ``create_sampler``, or a sampler.
-        early_stopping: A name of ``create_pruner``, or a pruner.
+        early_stopping: A name of ``create_pruner``, or a pruner; by default ``median``, and
+            ``none`` with rungs, which are its like.
         executor_type: ``sequential``.
         backend: ``pytorch``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -68,12 +67,14 @@ class AutoMLEngine:
             ``val_mse`` for regression.
         acquisition_function: Of the bayesian strategy.
         n_initial_random: Random trials before the sampler's model is used (tpe, bayesian).
-        reduction_factor: Of asha and hyperband.
+        reduction_factor: Of asha, hyperband and rungs.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
+        rungs: Epochs of short trainings and of the whole one, rising: see
+            ``ArchitectureObjective``.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or an option does not go with another.
 
     Example:
         >>> import tempfile
@@ -91,7 +92,7 @@ class AutoMLEngine:
         self,
         *,
         search_strategy: str | BaseSampler = "tpe",
-        early_stopping: str | BasePruner = "median",
+        early_stopping: str | BasePruner | None = None,
         executor_type: str = "sequential",
         backend: Backend = "pytorch",
         device: str = "auto",
@@ -104,11 +105,11 @@ class AutoMLEngine:
         reduction_factor: int | None = None,
         seed: int = 0,
         value: Literal["last", "best"] = "last",
+        rungs: Sequence[int] | None = None,
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
-        _check_names(storage, study_name, metrics)
+        check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
-        self.early_stopping = early_stopping
         self.executor: None = None
         self.predictor: None = None
         self.evaluator: Evaluator | None = None
@@ -119,12 +120,20 @@ class AutoMLEngine:
         self.study_name = study_name
         names = (metrics,) if isinstance(metrics, str) else metrics
         self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
+        self.rungs = None if rungs is None else tuple(rungs)
+        if self.rungs is not None:
+            checked = Rungs(self.rungs, 3 if reduction_factor is None else reduction_factor)
+            check_rungs(checked, self.metrics or ("val_accuracy",), COST_METRICS)
+            if early_stopping not in (None, "none"):
+                raise ValueError("`rungs` stop trainings by themselves: give no `early_stopping`")
+        self.early_stopping = early_stopping or ("none" if rungs else "median")
+        self.reduction_factor = reduction_factor
         self.seed = seed
         self.value: Literal["last", "best"] = value
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
-        self._pruner_options = _given(reduction_factor=reduction_factor)
+        self._pruner_options = _given(reduction_factor=None if rungs else reduction_factor)
         self._result: SearchResult | None = None
         # Wrong names and options are said now, not after the data was read.
         self._make_sampler(None)
@@ -153,8 +162,10 @@ class AutoMLEngine:
             val_data: The same; by default a share of the training data.
             test_data: For ``SearchResult.test_metrics`` alone.
             evaluator: Instead of data.
-            max_trials: Trials of the study that shall have trained, earlier ones included.
-            max_epochs_per_trial: Longest training; by default the space's ``epochs``, else 10.
+            max_trials: Trials of the study that shall have trained, earlier ones included. With
+                rungs, so many whole trainings: each trial is charged by its epochs.
+            max_epochs_per_trial: Longest training; by default the last rung, the space's
+                ``epochs``, or 10.
             timeout: Seconds after which no further trial begins.
             callbacks: Called with study and trial after each trial.
 
@@ -183,11 +194,14 @@ class AutoMLEngine:
             seed=self.seed,
             device=self.device,
             value=self.value,
+            rungs=self.rungs,
+            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
         with storage_errors(self.storage):
             study = self._open_study(objective, max_trials)
             objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
             reason = _run(study, objective, max_trials, timeout, callbacks)
+            write_ledger(study)
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -204,7 +218,7 @@ class AutoMLEngine:
             raise TypeError("search needs `train_data` or an `evaluator`")
         if callable(getattr(train_data, "evaluate", None)):
             raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
-        names = _measured(self.metrics or ())
+        names = measured(self.metrics or ())
         evaluator = ArchitectureEvaluator(
             train_data,
             val_data,
@@ -238,7 +252,7 @@ class AutoMLEngine:
         """
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
-            _check_data(space, evaluator)
+            check_data(space, evaluator)
         self._make_sampler(space)
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
@@ -313,51 +327,6 @@ def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _check_names(
-    storage: str | Path | None, study_name: str | None, metrics: str | Sequence[str] | None
-) -> None:
-    if storage == "":
-        raise ValueError("`storage` must be a URL or a path but is empty.")
-    if study_name is not None and not is_text(study_name):
-        raise ValueError(f"`study_name` must be text in UTF-8 but got {study_name!r}.")
-    if metrics and not isinstance(metrics, str) and len(set(metrics)) < len(metrics):
-        raise ValueError(f"`metrics` must be different but got {', '.join(metrics)}.")
-
-
-def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:
-    """Check that data fits a space; where an embedding's size is open, that one of them does."""
-    for seed in range(_SAMPLES):
-        try:
-            evaluator.check(space.sample_architecture(seed=seed))
-        except EvaluationError:  # this embedding has too little room; another may have it
-            if seed == _SAMPLES - 1:
-                raise
-        else:
-            return
-
-
-def _measured(metrics: Sequence[str]) -> list[str]:
-    """Return what an evaluator shall measure on its validation data for such metrics.
-
-    Raises:
-        ValueError: One is no name of a metric.
-    """
-    names = []
-    for metric in metrics:
-        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
-            continue
-        if metric == "flops":
-            raise ValueError("flops are twice the macs: ask for the metric macs")
-        if not metric.startswith("val_"):
-            raise ValueError(
-                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
-                f"{', '.join(COST_METRICS)} but got {metric!r}"
-                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
-            )
-        names.append(metric.removeprefix("val_"))
-    return names
-
-
 def _finished(study: optuna.Study) -> bool:
     return any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
@@ -367,6 +336,8 @@ def _queue_interrupted(study: optuna.Study) -> None:
     trials = study.get_trials(deepcopy=False)
     resumed = {trial.user_attrs.get("resumed_from") for trial in trials}
     for trial in trials:
+        if trial.user_attrs.get(RUNG):
+            continue  # its network is due to go on again
         if trial.user_attrs.get("interrupted") and trial.number not in resumed:
             study.enqueue_trial(trial.params, user_attrs={"resumed_from": trial.number})
 
@@ -380,20 +351,23 @@ def _run(
 ) -> str:
     """Run trials until the budget is spent and return why it ended."""
     budget = Budget(max_trials)
-    if budget.is_spent(study):
+    if budget.is_spent(study) and not budget.goes_on(study):
         return "trained already"
+    optimize = partial(
+        study.optimize, objective, callbacks=[*callbacks, budget], catch=(Exception,)
+    )
+    end = None if timeout is None else time.monotonic() + timeout
     with quiet_optuna():
         try:
-            study.optimize(
-                objective,
-                timeout=timeout,
-                callbacks=[*callbacks, budget],
-                catch=(Exception,),
-            )
+            optimize(timeout=timeout)
+            exhausted = study.user_attrs.get(STOP_REASON) == EXHAUSTED
+            # What ends a space does not end the climb on its rungs.
+            while exhausted and (end is None or time.monotonic() < end) and budget.goes_on(study):
+                optimize(n_trials=1)
         except KeyboardInterrupt:
             return "interrupted"
     if budget.error is not None:
         raise budget.error
-    if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
+    if budget.reason is None and exhausted:
         return EXHAUSTED
     return budget.reason or "timeout"

@@ -57,7 +57,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "search_strategies",
         "studies",
     ),
-    4: ("_search_result", "engine", "neural_dsl", "utils"),
+    4: ("_search_checks", "_search_result", "engine", "neural_dsl", "utils"),
     5: ("__main__", "_arguments", "_search_data", "_tables", "cli", "report"),
 }
 
