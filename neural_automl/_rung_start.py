@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import optuna
-
 from neural_automl._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
+from neural_automl._trial_run import pruned
 from neural_automl.artifacts import load_weights
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import FrozenTrial, Trial
 
@@ -90,7 +90,7 @@ class Start:
             if parent.last_step is not None:
                 trial.report(parent.intermediate_values[parent.last_step], parent.last_step)
             trial.set_user_attr("cached_from", twin.number)
-            raise optuna.TrialPruned(f"trial {twin.number} is the same promotion")
+            raise pruned(trial, f"as trial {twin.number} is the same promotion")
         return cls(trial.number, rungs, attributes[RUNG], parent)
 
     @property
@@ -152,7 +152,7 @@ class Start:
         if self._rungs is not None:
             Ladder(trial.study, self._rungs).promote(own=trial.number)
         if self._is_lower and isinstance(value, float):
-            raise run.end_rung(value)
+            raise run.end_rung(self._rung, value)
 
     @property
     def _is_lower(self) -> bool:

@@ -80,11 +80,16 @@ class TrialRun:
                 self.stopped = self._trial.should_prune()
         return self.stopped
 
-    def end_rung(self, value: float) -> optuna.TrialPruned:
+    def end_rung(self, rung: int, value: float) -> optuna.TrialPruned:
         """See to it that a rung's value is the trial's last one, and return what to raise."""
         if self._metrics[0] not in self.last:
             self._trial.report(value, self.epoch + 1 + (self._before or 0))
-        return optuna.TrialPruned(f"ended on a lower rung, after {self.epoch} epochs")
+        return pruned(self._trial, f"on rung {rung}, after {self.epoch} epochs")
+
+    def stop(self) -> optuna.TrialPruned:
+        """Note who stopped the training, and return what to raise."""
+        pruner = type(self._trial.study.pruner).__name__
+        return pruned(self._trial, f"by {pruner}, after epoch {self.epoch}")
 
     def keep(self, state: Mapping[str, Any]) -> None:
         """Keep the weights that the evaluator saves."""
@@ -159,8 +164,14 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
     if source.state == TrialState.PRUNED:
         if source.last_step is not None and len(trial.study.directions) == 1:
             trial.report(source.intermediate_values[source.last_step], source.last_step)
-        raise optuna.TrialPruned(f"stopped as the equal trial {known.name} was")
+        raise pruned(trial, f"as the equal trial {known.name} was")
     return metrics
+
+
+def pruned(trial: Trial, reason: str) -> optuna.TrialPruned:
+    """Keep why a feasible trial ended before a whole training, and return what to raise."""
+    trial.set_user_attr("stopped", reason)
+    return optuna.TrialPruned(f"stopped {reason}")
 
 
 def infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:

@@ -330,7 +330,7 @@ class ArchitectureObjective:
         with watch.on("storing"):
             run.record(metrics)
             if run.stopped:
-                raise optuna.TrialPruned(f"stopped after epoch {run.epoch}")
+                raise run.stop()
             values = self._values(architecture, metrics)
             start.check(run.weights)
             if store is not None:

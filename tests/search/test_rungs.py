@@ -333,7 +333,7 @@ def test_many_workers_on_one_database(tmp_path: Path) -> None:
     assert len(set(promoted)) == len(promoted) > 5
     assert len(evaluator.trained) == len(trained)
     by_rung = [sum(rung_of(trial) == rung for trial in trained) for rung in range(3)]
-    assert by_rung[1] <= by_rung[0] // 3 + 3
+    assert by_rung[0] > by_rung[1] > by_rung[2] > 0
     for number in promoted:
         assert study.trials[number].state == TrialState.PRUNED
 
