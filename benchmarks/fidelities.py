@@ -91,7 +91,8 @@ def main() -> int:
         f"{options.data}: {options.trials} whole trainings of {epochs} epochs, rungs "
         f"{rungs} with {SHARE:.0%} of their epochs, {options.strategy}"
     )
-    full, short = [], []
+    full: list[Found] = []
+    short: list[Found] = []
     for seed in range(options.seeds):
         start = time.perf_counter()
         splits = cut(load_data(options.file or "digits", test_split=0.2, seed=seed), options.rows)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from optuna.trial import TrialState
 
-from neural_automl._rungs import Ladder, Rungs
+from neural_automl._rungs import Ladder, Rungs, is_spent
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import full_trainings, is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED
@@ -39,24 +39,19 @@ class Budget:
 
     def is_spent(self, study: optuna.Study) -> bool:
         """Return whether so many trials have trained, or with rungs as many epochs."""
-        rungs = Rungs.of(study)
-        used = full_trainings(study)
-        if rungs is None:
-            return used >= self._max_trials
-        budget = self._max_trials * rungs.epochs[-1]
-        if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-            budget -= sum(rungs.epochs[1:])
-        return used > 0 and round(used * rungs.epochs[-1]) >= budget
+        if Rungs.of(study) is not None:
+            return is_spent(study)
+        return full_trainings(study) >= self._max_trials
 
     def goes_on(self, study: optuna.Study) -> bool:
-        """Queue what is left to do on the rungs; return whether a trial waits.
+        """Return whether a network is to go on to a higher rung where the search would end.
 
-        Called where the search would end: the budget is spent, or the space is exhausted.
+        That is where the budget is spent, or the space is exhausted.
         """
         rungs = Rungs.of(study)
         if rungs is None or self.error is not None:
             return False
-        return Ladder(study, rungs).advance(spent=self.is_spent(study))
+        return Ladder(study, rungs).goes_on(over=self.is_spent(study))
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Stop the study if this trial was the last."""

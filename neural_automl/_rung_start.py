@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neural_automl._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
-from neural_automl._trial_run import pruned
 from neural_automl.artifacts import load_weights
 
 if TYPE_CHECKING:
@@ -69,29 +68,32 @@ class Start:
         self._loaded = False
 
     @classmethod
-    def of(cls, trial: Trial, rungs: Rungs | None) -> Start:
-        """Find a trial's place on the rungs, and note it.
+    def of(cls, trial: Trial, rungs: Rungs | None, *, over: bool) -> Start:
+        """Find a trial's place on the rungs, and note it, before it suggests anything.
 
-        Raises:
-            optuna.TrialPruned: Another worker saw the same promotion first.
+        A promotion gets its network's choices as ``study.enqueue_trial`` gives them, so that no
+        sampler is asked. It is not queued: of a SQLite queue, two workers may take one trial.
+
+        Args:
+            trial: The trial.
+            rungs: Of the study, or None.
+            over: Whether the search would end here: see ``Ladder.climb``.
         """
         if rungs is None:
             return cls(trial.number)
         attributes = trial.user_attrs
-        if not attributes.get(RUNG):
+        parent = None
+        if attributes.get(RUNG) and attributes.get(RESUMED_FROM) is not None:
+            # Again, after its worker died.
+            parent = trial.study.get_trials(deepcopy=False)[attributes[RESUMED_FROM]]
+        elif not trial.params and not trial._fixed_params:
+            parent = Ladder(trial.study, rungs).climb(trial, over=over)
+        if parent is None:
             trial.set_user_attr(RUNG, 0)
             return cls(trial.number, rungs)
-        trials = trial.study.get_trials(deepcopy=False)
-        parent = trials[attributes[RESUMED_FROM]]
-        twin = Ladder(trial.study, rungs).twin(trials[trial.number])
-        if twin is not None:
-            # What its network is known to reach: a sampler takes a trial without a value for a
-            # bad one.
-            if parent.last_step is not None:
-                trial.report(parent.intermediate_values[parent.last_step], parent.last_step)
-            trial.set_user_attr("cached_from", twin.number)
-            raise pruned(trial, f"as trial {twin.number} is the same promotion")
-        return cls(trial.number, rungs, attributes[RUNG], parent)
+        trial.storage.set_trial_system_attr(trial._trial_id, "fixed_params", parent.params)
+        trial._fixed_params = dict(parent.params)
+        return cls(trial.number, rungs, parent.user_attrs[RUNG] + 1, parent)
 
     @property
     def epochs(self) -> int | None:
@@ -143,14 +145,12 @@ class Start:
                 "gave none: the next rung goes on from them"
             )
 
-    def end(self, trial: Trial, run: TrialRun, value: float | tuple[float, ...]) -> None:
-        """Let the next network go on, if one is due, and end a trial of a lower rung.
+    def end(self, run: TrialRun, value: float | tuple[float, ...]) -> None:
+        """End a trial of a lower rung.
 
         Raises:
-            optuna.TrialPruned: It is of a lower rung.
+            optuna.TrialPruned: It is one.
         """
-        if self._rungs is not None:
-            Ladder(trial.study, self._rungs).promote(own=trial.number)
         if self._is_lower and isinstance(value, float):
             raise run.end_rung(self._rung, value)
 

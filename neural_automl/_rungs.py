@@ -12,7 +12,9 @@ algorithm 2 (asynchronous successive halving); here what is promoted goes on fro
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -20,17 +22,22 @@ from typing import TYPE_CHECKING, Final
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from neural_automl.registry import is_trained
+from neural_automl.registry import full_trainings, is_trained
+from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 
 if TYPE_CHECKING:
     import optuna
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, Trial
 
 #: Attributes of a trial: its rung, from 0, and the trial whose weights it goes on from.
 RUNG: Final = "rung"
 RESUMED_FROM: Final = "resumed_from"
 #: Attribute of a study: the rungs, as text.
 _ATTRIBUTE: Final = "rungs"
+#: So often workers may choose the same: then the trial is one of the lowest rung.
+_ROUNDS: Final = 20
+# Longest wait before choosing again, in seconds.
+_LONGEST_PAUSE: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,21 @@ def _listed(epochs: Sequence[object]) -> str:
     return ", ".join(map(str, epochs)) or "none"
 
 
+def is_spent(study: optuna.Study) -> bool:
+    """Return whether a study with rungs has trained as many epochs as its ``max_trials`` allow.
+
+    So much is kept back that one network can get to the last rung.
+    """
+    rungs, most = Rungs.of(study), study.user_attrs.get("max_trials")
+    if rungs is None or most is None:
+        return False
+    budget = most * rungs.epochs[-1]
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        budget -= sum(rungs.epochs[1:])
+    used = round(full_trainings(study) * rungs.epochs[-1])
+    return bool(used >= max(budget, 1))
+
+
 def rung_seed(seed: int, rung: int) -> int:
     """Return the seed of a promotion: it follows from that of the trial that it goes on from."""
     digest = hashlib.sha256(f"{seed}/rung {rung}".encode()).digest()
@@ -113,92 +135,95 @@ class Ladder:
     Args:
         study: A study with rungs, one that is agreed on already.
         rungs: Its rungs.
+        sleep: Waits some seconds.
     """
 
-    def __init__(self, study: optuna.Study, rungs: Rungs) -> None:
+    def __init__(
+        self, study: optuna.Study, rungs: Rungs, sleep: Callable[[float], object] = time.sleep
+    ) -> None:
         self._study = study
         self._rungs = rungs
-        metric = str(study.user_attrs["metrics"])
-        self._metric = f"{metric}.best" if study.user_attrs["value"] == "best" else metric
+        self._sleep = sleep
+        attributes = study.user_attrs
+        metric = str(attributes["metrics"])
+        self._metric = f"{metric}.best" if attributes["value"] == "best" else metric
         self._sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
+        self._exhausted = attributes.get(STOP_REASON) == EXHAUSTED
 
-    def promote(self, own: int | None = None) -> bool:
-        """Queue the promotion that is due, if one is.
+    def climb(self, trial: Trial, *, over: bool) -> FrozenTrial | None:
+        """Make a trial the promotion that is due, and return whom it goes on from.
 
-        Args:
-            own: The number of a trial that has trained and ends only after this.
-        """
-        trials = self._study.get_trials(deepcopy=False)
-        return self._queue(self._due(trials, own))
-
-    def advance(self, *, spent: bool) -> bool:
-        """Queue what goes on next, where nothing else is left to train.
+        Of workers that choose the same at once each sees the other, at least one of them does, and
+        whoever does chooses again: a claim is written before it is looked for others.
 
         Args:
-            spent: Whether the budget is spent: then only the first network to reach the last rung
-                goes on.
+            trial: A trial that has suggested nothing yet.
+            over: Whether the search would end here: then the first network to reach the last rung
+                goes on, due or not.
 
         Returns:
-            Whether a trial waits.
+            The trial of the lower rung; None where none is to go on.
         """
-        trials = self._study.get_trials(deepcopy=False)
-        complete = any(trial.state == TrialState.COMPLETE for trial in trials)
-        if spent and complete:
-            return False
-        promotions = [trial for trial in trials if trial.user_attrs.get(RUNG)]
-        if any(trial.state == TrialState.WAITING for trial in promotions):
-            return True
-        if not spent and self._queue(self._due(trials, None)):
-            return True
-        if complete or any(trial.state == TrialState.RUNNING for trial in promotions):
-            return False
-        return self._queue(self._highest(trials))
-
-    def twin(self, trial: FrozenTrial) -> FrozenTrial | None:
-        """Return an earlier trial that is the same promotion: two workers saw that it was due."""
-        wanted = (trial.user_attrs.get(RESUMED_FROM), trial.user_attrs.get(RUNG))
-        for other in self._study.get_trials(deepcopy=False):
-            found = (other.user_attrs.get(RESUMED_FROM), other.user_attrs.get(RUNG))
-            if other.number < trial.number and found == wanted and not _is_lost(other):
-                return other
+        for _ in range(_ROUNDS):
+            trials = self._study.get_trials(deepcopy=False)
+            chosen = self._due(trials) or (
+                self._highest(trials) if over or self._exhausted else None
+            )
+            if chosen is None:
+                return None
+            trial.set_user_attr(RUNG, chosen.user_attrs[RUNG] + 1)
+            trial.set_user_attr(RESUMED_FROM, chosen.number)
+            rivals = _going_on_from(chosen.number, self._study.get_trials(deepcopy=False))
+            if rivals == {trial.number}:
+                return chosen
+            trial.set_user_attr(RESUMED_FROM, None)
+            trial.set_user_attr(RUNG, 0)
+            self._sleep(_LONGEST_PAUSE * random.random())
         return None
 
-    def _queue(self, trial: FrozenTrial | None) -> bool:
-        if trial is None:
-            return False
-        rung = trial.user_attrs[RUNG] + 1
-        attributes = {RESUMED_FROM: trial.number, RUNG: rung}
-        self._study.enqueue_trial(dict(trial.params), user_attrs=attributes)
-        return True
+    def goes_on(self, *, over: bool) -> bool:
+        """Return whether a network is to go on where nothing else is left to train.
 
-    def _due(self, trials: Sequence[FrozenTrial], own: int | None) -> FrozenTrial | None:
+        Args:
+            over: Whether the budget is spent: then no more than the first network to reach the
+                last rung.
+        """
+        trials = self._study.get_trials(deepcopy=False)
+        if not over and self._due(trials) is not None:
+            return True
+        return self._highest(trials) is not None
+
+    def _due(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the best trial, of the highest rung, that is to go on and did not."""
         promoted = _promoted(trials)
-        for ranked in self._rungs_downwards(trials, own):
+        for ranked in self._rungs_downwards(trials):
             for trial in ranked[: len(ranked) // self._rungs.factor]:
                 if trial.number not in promoted:
                     return trial
         return None
 
     def _highest(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the best trial, of the highest rung, that did not go on."""
+        """Return who is nearest to the last rung; None where one got there, or is on the way."""
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE:
+                return None
+            if trial.state == TrialState.RUNNING and _is_promotion(trial):
+                return None
         promoted = _promoted(trials)
-        for ranked in self._rungs_downwards(trials, None):
+        for ranked in self._rungs_downwards(trials):
             for trial in ranked:
                 if trial.number not in promoted:
                     return trial
         return None
 
-    def _rungs_downwards(
-        self, trials: Sequence[FrozenTrial], own: int | None
-    ) -> Iterator[list[FrozenTrial]]:
+    def _rungs_downwards(self, trials: Sequence[FrozenTrial]) -> Iterator[list[FrozenTrial]]:
         """Give the trials of each rung but the last, best first, from the highest down."""
         for rung in range(self._rungs.last - 1, -1, -1):
             members = [
                 trial
                 for trial in trials
                 if trial.user_attrs.get(RUNG) == rung
-                and (is_trained(trial) or trial.number == own)
+                and is_trained(trial)
                 and isinstance(trial.user_attrs.get(self._metric), int | float)
             ]
             yield sorted(members, key=self._rank)
@@ -210,13 +235,25 @@ class Ladder:
 
 
 def _promoted(trials: Sequence[FrozenTrial]) -> set[int]:
+    return {trial.user_attrs[RESUMED_FROM] for trial in trials if _is_promotion(trial)}
+
+
+def _going_on_from(number: int, trials: Sequence[FrozenTrial]) -> set[int]:
     return {
-        trial.user_attrs[RESUMED_FROM]
+        trial.number
         for trial in trials
-        if trial.user_attrs.get(RUNG) and not _is_lost(trial)
+        if _is_promotion(trial) and trial.user_attrs[RESUMED_FROM] == number
     }
 
 
-def _is_lost(trial: FrozenTrial) -> bool:
-    """Return whether a trial was cut off: what failed by itself would fail again."""
-    return trial.state == TrialState.FAIL and "error" not in trial.user_attrs
+def _is_promotion(trial: FrozenTrial) -> bool:
+    """Return whether a trial goes on from another, or did.
+
+    One that was cut off does not count; what failed by itself would fail again.
+    """
+    lost = trial.state == TrialState.FAIL and "error" not in trial.user_attrs
+    return (
+        bool(trial.user_attrs.get(RUNG))
+        and trial.user_attrs.get(RESUMED_FROM) is not None
+        and not lost
+    )

@@ -18,7 +18,7 @@ from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
 from neural_automl._rung_start import Start, check_rungs
 from neural_automl._rung_start import trial_seed as trial_seed
-from neural_automl._rungs import Ladder, Rungs
+from neural_automl._rungs import Ladder, Rungs, is_spent
 from neural_automl._screen import check_latency, screen
 from neural_automl._terms import Terms, agree
 from neural_automl._trial_run import COST_METRICS as COST_METRICS
@@ -156,6 +156,7 @@ class ArchitectureObjective:
         self.device = device
         self.value = value
         self.artifact_store = artifact_store
+        self._finishing = False
         self._memory = MemoryLimits()
         self._known = KnownValues(reuse)
         # By reference: an identity is given anew once a study is gone.
@@ -197,7 +198,9 @@ class ArchitectureObjective:
         self._announce(trial.study)
         watch = Stopwatch()
         try:
-            return self._evaluate(trial, self._suggest(trial, watch), watch)
+            with watch.on("storing"):
+                start = Start.of(trial, self.rungs, over=self._over(trial.study))
+            return self._evaluate(trial, self._suggest(trial, watch), start, watch)
         except optuna.TrialPruned as pruned:
             reason = str(pruned)
         except KeyboardInterrupt:
@@ -221,8 +224,15 @@ class ArchitectureObjective:
         """
         if self.rungs is not None:
             self._announce(study)
-            while Ladder(study, self.rungs).advance(spent=True):
-                study.optimize(self, n_trials=1)
+            self._finishing = True
+            try:
+                while Ladder(study, self.rungs).goes_on(over=True):
+                    study.optimize(self, n_trials=1)
+            finally:
+                self._finishing = False
+
+    def _over(self, study: optuna.Study) -> bool:
+        return self._finishing or (self.rungs is not None and is_spent(study))
 
     # --- before training ----------------------------------------------------------------------
 
@@ -283,10 +293,9 @@ class ArchitectureObjective:
     # --- training -----------------------------------------------------------------------------
 
     def _evaluate(
-        self, trial: Trial, architecture: Architecture, watch: Stopwatch
+        self, trial: Trial, architecture: Architecture, start: Start, watch: Stopwatch
     ) -> float | tuple[float, ...]:
         """Answer from an equal training, or train."""
-        start = Start.of(trial, self.rungs)
         epochs = start.epochs or self._epochs(architecture)
         prints = self._fingerprints(epochs)
         claim = "/".join((identity_of(architecture), *prints.values(), start.text))
@@ -335,7 +344,7 @@ class ArchitectureObjective:
             start.check(run.weights)
             if store is not None:
                 save_artifacts(store, trial, architecture, run.weights, run.curve)
-            start.end(trial, run, values)
+            start.end(run, values)
         return values
 
     def _metrics_of(

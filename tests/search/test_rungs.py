@@ -111,12 +111,13 @@ def rung_of(trial: FrozenTrial) -> int:
 def test_the_best_of_a_rung_go_on_from_their_weights(tmp_path: Path) -> None:
     evaluator = RungEvaluator()
     study = new_study()
-    # One after the other, as a sampler would propose them: a queue would go before promotions.
+    objective = objective_in(tmp_path, evaluator)
+    # One after the other, as a sampler would propose them: what is queued goes before promotions.
     for width in (10, 30, 20, 40, 5, 6, 7, 8, 9):
         enqueue(study, width)
-        study.optimize(objective_in(tmp_path, evaluator), n_trials=1)
-        while study.get_trials(states=(TrialState.WAITING,)):
-            study.optimize(objective_in(tmp_path, evaluator), n_trials=1)
+        study.optimize(objective, n_trials=1)
+        while Ladder(study, Rungs((1, 3, 9)))._due(study.trials) is not None:
+            study.optimize(objective, n_trials=1)
 
     # width, epochs, epochs in the weights
     assert evaluator.trained == [
@@ -223,23 +224,50 @@ def test_a_promotion_repeats_nothing_and_a_repeat_is_not_promoted(tmp_path: Path
     assert evaluator.trained == [(30, 1, 0), (10, 1, 0), (20, 1, 0), (30, 3, 1)]
 
 
-def test_of_two_equal_promotions_the_earlier_trains(tmp_path: Path) -> None:
+def test_of_workers_that_choose_the_same_at_once_one_goes_on(tmp_path: Path) -> None:
+    study = new_study()
+    enqueue(study, 10, 20, 30)
+    study.optimize(objective_in(tmp_path, RungEvaluator()), n_trials=3)
+    rungs = Rungs((1, 3, 9))
+    rival, own = study.ask(), study.ask()
+    pauses: list[float] = []
+
+    class Behind(Ladder):
+        """Reads before the rival writes, once."""
+
+        def _due(self, trials: Any) -> FrozenTrial | None:
+            found = super()._due(trials)
+            if not pauses and found is not None:
+                rival.set_user_attr(RUNG, 1)
+                rival.set_user_attr(RESUMED_FROM, found.number)
+            return found
+
+    assert Behind(study, rungs, pauses.append).climb(own, over=False) is None
+    assert len(pauses) == 1
+    assert [own.user_attrs[name] for name in (RUNG, RESUMED_FROM)] == [0, None]
+    # The rival withdraws too: it is free again.
+    rival.set_user_attr(RESUMED_FROM, None)
+    again = Ladder(study, rungs).climb(own, over=False)
+    assert again is not None
+    assert again.params == {UNITS: 30}
+    assert Ladder(study, rungs).climb(rival, over=False) is None
+
+
+def test_a_promotion_whose_worker_died_is_the_same_again(tmp_path: Path) -> None:
     evaluator = RungEvaluator()
     objective = objective_in(tmp_path, evaluator)
     study = new_study()
     enqueue(study, 10, 20, 30)
     study.optimize(objective, n_trials=3)
-    # Another worker saw at the same time that it was due.
-    study.enqueue_trial({UNITS: 30}, user_attrs={RESUMED_FROM: 2, RUNG: 1})
-    study.optimize(objective, n_trials=2)
+    dead = study.ask()
+    assert Ladder(study, Rungs((1, 3, 9))).climb(dead, over=False) is not None
 
-    first, second = study.trials[3:]
-    assert evaluator.trained[3:] == [(30, 3, 1)]
-    assert "cached_from" not in first.user_attrs
-    assert second.user_attrs["cached_from"] == first.number
-    assert second.state == TrialState.PRUNED
-    assert second.intermediate_values == study.trials[2].intermediate_values
-    assert not is_trained(second)
+    objective_again = objective_in(tmp_path, evaluator)
+    with pytest.raises(optuna.TrialPruned, match="on rung 1"):
+        objective_again(optuna.Trial(study, dead._trial_id))
+
+    assert evaluator.trained[-1:] == [(30, 3, 1)]
+    assert dead.number == 3
 
 
 @pytest.mark.parametrize(
@@ -273,31 +301,31 @@ def test_a_promotion_that_was_cut_off_is_due_again(
 
 def test_what_a_ladder_sees_while_another_worker_climbs(tmp_path: Path) -> None:
     study = new_study()
-    enqueue(study, 10, 20, 30)
-    study.optimize(objective_in(tmp_path, RungEvaluator()), n_trials=3)
+    enqueue(study, 10, 20)
+    study.optimize(objective_in(tmp_path, RungEvaluator()), n_trials=2)
     ladder = Ladder(study, Rungs((1, 3, 9)))
 
-    assert ladder.advance(spent=True)  # it waits already
-    assert len(study.trials) == 4
-    study.ask()  # another worker takes it
-    assert not ladder.advance(spent=True)
-    assert len(study.trials) == 4
+    assert ladder.climb(study.ask(), over=False) is None  # one in three, of two
+    assert ladder.goes_on(over=True)
+    first, second = study.ask(), study.ask()
+    assert ladder.climb(first, over=True) is not None
+    assert not ladder.goes_on(over=True)
+    assert ladder.climb(second, over=True) is None
 
 
-def test_weights_are_there_before_anybody_may_go_on(tmp_path: Path) -> None:
-    seen = []
+def test_no_sampler_is_asked_for_a_promotion(tmp_path: Path) -> None:
+    asked = []
 
-    class Store(FileSystemArtifactStore):
-        def write(self, artifact_id: str, content_body: Any) -> None:
-            seen.append(len(study.get_trials(states=(TrialState.WAITING,))))
-            super().write(artifact_id, content_body)
+    class Counting(optuna.samplers.RandomSampler):
+        def sample_independent(self, study: optuna.Study, trial: FrozenTrial, *rest: Any) -> Any:
+            asked.append(trial.number)
+            return super().sample_independent(study, trial, *rest)
 
-    study = new_study()
-    objective = objective_in(tmp_path, RungEvaluator(), artifact_store=Store(tmp_path))
-    study.optimize(objective, n_trials=3)
+    study = new_study(sampler=Counting(seed=0))
+    study.optimize(objective_in(tmp_path, RungEvaluator()), n_trials=12)
 
-    assert len(study.trials) == 4
-    assert set(seen) == {0}
+    assert asked == [trial.number for trial in study.trials if not rung_of(trial)]
+    assert len(asked) < 12
 
 
 @pytest.mark.parametrize("name", ["random", "tpe", "bayesian", "nsga2", "grid"])
@@ -349,7 +377,7 @@ def test_finish_brings_the_best_to_the_top(tmp_path: Path) -> None:
     study.optimize(objective, n_trials=2)
 
     objective.finish(study)
-    objective.finish(study)
+    objective.finish(study)  # nothing is left to do
 
     assert evaluator.trained == [(10, 1, 0), (20, 1, 0), (20, 3, 1), (20, 9, 4)]
     assert study.best_trial.params == {UNITS: 20}
