@@ -66,9 +66,10 @@ def agree(study: optuna.Study, terms: Terms) -> None:
     _check_directions(study, terms.metrics.split(","))
     known = study.user_attrs
     if "space" not in known:
-        for field in fields(Terms):
-            study.set_user_attr(field.name, getattr(terms, field.name))
         study.set_user_attr("neural_automl_version", __version__)
+        # The space last: a worker that sees it sees all of them.
+        for field in reversed(fields(Terms)):
+            study.set_user_attr(field.name, getattr(terms, field.name))
         return
     for field in fields(Terms):
         before, now = known.get(field.name), getattr(terms, field.name)
