@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from neural_automl._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
+from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import DivergenceError, StudyError
 from neural_automl.objective import ArchitectureObjective, trial_seed
 from neural_automl.registry import is_trained, summarise
@@ -584,3 +585,117 @@ def test_rungs_come_back_from_their_text_and_from_pickles(tmp_path: Path) -> Non
     objective = pickle.loads(pickle.dumps(objective_in(tmp_path, RungEvaluator())))
     assert objective.rungs == Rungs((1, 3, 9))
     assert objective.longest_training() == 9
+
+
+# --- the engine -----------------------------------------------------------------------------------
+
+
+def engine_in(folder: Path, **options: Any) -> AutoMLEngine:
+    settings = {"search_strategy": "random", "rungs": [1, 3, 9], **options}
+    return AutoMLEngine(output_dir=folder, **settings)
+
+
+def test_an_engine_charges_each_network_by_its_epochs(tmp_path: Path) -> None:
+    evaluator = RungEvaluator()
+    engine = engine_in(tmp_path)
+
+    result = engine.search(wide_space(), evaluator=evaluator, max_trials=8)
+
+    summary = engine.get_search_summary()
+    assert result.stop_reason == "budget"
+    # The last training may begin with less left than it takes.
+    assert 8 <= summary["full_trainings"] < 9
+    assert summary["epochs_trained"] == sum(epochs for _, epochs, _ in evaluator.trained) >= 72
+    assert summary["epochs_saved_by_rungs"] > 72
+    assert result.best_trial.user_attrs[RUNG] == 2
+    assert summary["promotions"] > 5
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3], ids=str)
+def test_a_short_search_ends_with_a_whole_training(tmp_path: Path, trials: int) -> None:
+    engine = engine_in(tmp_path)
+
+    result = engine.search(wide_space(), evaluator=RungEvaluator(), max_trials=trials)
+    again = engine.search(wide_space(), evaluator=RungEvaluator(), max_trials=trials)
+
+    assert result.best_trial.user_attrs["epochs"] == 9
+    summary = summarise(result.study)
+    assert summary.epochs_trained <= max(trials * 9 + 8, 1 + 3 + 9)
+    assert again.stop_reason == "trained already"
+
+
+def test_a_search_with_rungs_goes_on(tmp_path: Path) -> None:
+    engine_in(tmp_path).search(wide_space(), evaluator=RungEvaluator(), max_trials=2)
+    result = engine_in(tmp_path).search(wide_space(), evaluator=RungEvaluator(), max_trials=4)
+
+    assert 4 <= summarise(result.study).full_trainings < 5
+
+
+@pytest.mark.parametrize("strategy", ["grid", "random"])
+def test_an_exhausted_space_is_climbed_to_its_end(tmp_path: Path, strategy: str) -> None:
+    evaluator = RungEvaluator()
+    engine = engine_in(tmp_path, search_strategy=strategy)
+
+    result = engine.search(small_space(), evaluator=evaluator, max_trials=50)
+
+    assert result.stop_reason == "space exhausted"
+    by_rung = [sum(epochs == rung for _, epochs, _ in evaluator.trained) for rung in (1, 3, 9)]
+    assert by_rung[0] == 8
+    assert by_rung[1] >= 2
+    assert by_rung[2] >= 1
+    assert width_of(result.best_architecture) == 32
+
+
+def test_an_interrupted_promotion_is_due_again(tmp_path: Path) -> None:
+    interruptions = iter([KeyboardInterrupt()])
+
+    def interrupt(width: int, epochs: int) -> None:
+        if epochs == 3 and (found := next(interruptions, None)) is not None:
+            raise found
+
+    evaluator = RungEvaluator(fails=interrupt)
+    stopped = engine_in(tmp_path).search(wide_space(), evaluator=evaluator, max_trials=4)
+    result = engine_in(tmp_path).search(wide_space(), evaluator=evaluator, max_trials=4)
+
+    assert (stopped.stop_reason, result.stop_reason) == ("interrupted", "budget")
+    (cut,) = [t for t in result.study.trials if t.state == TrialState.FAIL]
+    promoted = [t.user_attrs.get(RESUMED_FROM) for t in result.study.trials]
+    assert promoted.count(cut.user_attrs[RESUMED_FROM]) == 2
+    assert cut.number not in promoted
+
+
+def test_promotions_that_fail_do_not_keep_a_search_going(tmp_path: Path) -> None:
+    def fail(width: int, epochs: int) -> None:
+        if epochs == 9:
+            raise RuntimeError("a bug")
+
+    with pytest.raises(StudyError, match="3 trials in a row failed"):
+        engine_in(tmp_path).search(wide_space(), evaluator=RungEvaluator(fails=fail), max_trials=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rungs": [9, 3]}, "`rungs` must rise"),
+        ({"early_stopping": "median"}, "give no `early_stopping`"),
+        ({"reduction_factor": 1}, "`reduction_factor` must be a whole number"),
+        ({"metrics": ["val_accuracy", "params"]}, "one metric to rank by"),
+    ],
+    ids=str,
+)
+def test_wrong_options_of_an_engine(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        engine_in(tmp_path, **options)
+
+
+def test_epochs_that_are_not_the_last_rung(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="it must be `epochs`, 5, but is 9"):
+        engine_in(tmp_path).search(
+            wide_space(), evaluator=RungEvaluator(), max_trials=1, max_epochs_per_trial=5
+        )
+
+
+def test_early_stopping_of_an_engine_by_default(tmp_path: Path) -> None:
+    assert AutoMLEngine(output_dir=tmp_path).early_stopping == "median"
+    assert engine_in(tmp_path).early_stopping == "none"
+    assert engine_in(tmp_path, early_stopping="none", reduction_factor=4).reduction_factor == 4
