@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from optuna.trial import TrialState
 
-from neural_automl._rungs import Ladder, Rungs, is_spent
+from neural_automl._rungs import Ladder, Rungs
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import full_trainings, is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED
@@ -23,8 +23,8 @@ _FAILURES_IN_A_ROW: Final = 3
 class Budget:
     """Ends a search when enough was trained, or nothing will be.
 
-    With rungs a trial is charged by its epochs, and so much is kept back that one network can get
-    to the last rung; that one is seen to where none got there by itself.
+    With rungs a trial is charged by its epochs: see ``Ladder``, which reads the budget from the
+    study.
 
     Attributes:
         reason: Why it ended it, or None.
@@ -39,19 +39,17 @@ class Budget:
 
     def is_spent(self, study: optuna.Study) -> bool:
         """Return whether so many trials have trained, or with rungs as many epochs."""
-        if Rungs.of(study) is not None:
-            return is_spent(study)
+        rungs = Rungs.of(study)
+        if rungs is not None:
+            return Ladder(study, rungs).is_spent()
         return full_trainings(study) >= self._max_trials
 
     def goes_on(self, study: optuna.Study) -> bool:
-        """Return whether a network is to go on to a higher rung where the search would end.
-
-        That is where the budget is spent, or the space is exhausted.
-        """
+        """Return whether a network is to go on to a higher rung though the space is exhausted."""
         rungs = Rungs.of(study)
         if rungs is None or self.error is not None:
             return False
-        return Ladder(study, rungs).goes_on(over=self.is_spent(study))
+        return Ladder(study, rungs).next() is not None
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Stop the study if this trial was the last."""
@@ -62,7 +60,7 @@ class Budget:
                 self._failures = 0
             if not is_trained(trial):
                 self._after_nothing(study, trial)
-        if self.error is None and self.is_spent(study) and not self.goes_on(study):
+        if self.error is None and self.is_spent(study):
             self.reason = "budget"
             study.stop()
 

@@ -68,7 +68,7 @@ class Start:
         self._loaded = False
 
     @classmethod
-    def of(cls, trial: Trial, rungs: Rungs | None, *, over: bool) -> Start:
+    def of(cls, trial: Trial, rungs: Rungs | None, *, finish: bool = False) -> Start:
         """Find a trial's place on the rungs, and note it, before it suggests anything.
 
         A promotion gets its network's choices as ``study.enqueue_trial`` gives them, so that no
@@ -77,7 +77,7 @@ class Start:
         Args:
             trial: The trial.
             rungs: Of the study, or None.
-            over: Whether the search would end here: see ``Ladder.climb``.
+            finish: See ``Ladder.next``.
         """
         if rungs is None:
             return cls(trial.number)
@@ -87,7 +87,7 @@ class Start:
             # Again, after its worker died.
             parent = trial.study.get_trials(deepcopy=False)[attributes[RESUMED_FROM]]
         elif not trial.params and not trial._fixed_params:
-            parent = Ladder(trial.study, rungs).climb(trial, over=over)
+            parent = Ladder(trial.study, rungs).climb(trial, finish=finish)
         if parent is None:
             trial.set_user_attr(RUNG, 0)
             return cls(trial.number, rungs)

@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from neural_automl.registry import full_trainings, is_trained
+from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 
 if TYPE_CHECKING:
@@ -108,21 +109,6 @@ def _listed(epochs: Sequence[object]) -> str:
     return ", ".join(map(str, epochs)) or "none"
 
 
-def is_spent(study: optuna.Study) -> bool:
-    """Return whether a study with rungs has trained as many epochs as its ``max_trials`` allow.
-
-    So much is kept back that one network can get to the last rung.
-    """
-    rungs, most = Rungs.of(study), study.user_attrs.get("max_trials")
-    if rungs is None or most is None:
-        return False
-    budget = most * rungs.epochs[-1]
-    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        budget -= sum(rungs.epochs[1:])
-    used = round(full_trainings(study) * rungs.epochs[-1])
-    return bool(used >= max(budget, 1))
-
-
 def rung_seed(seed: int, rung: int) -> int:
     """Return the seed of a promotion: it follows from that of the trial that it goes on from."""
     digest = hashlib.sha256(f"{seed}/rung {rung}".encode()).digest()
@@ -149,26 +135,24 @@ class Ladder:
         self._metric = f"{metric}.best" if attributes["value"] == "best" else metric
         self._sign = -1.0 if study.direction == StudyDirection.MAXIMIZE else 1.0
         self._exhausted = attributes.get(STOP_REASON) == EXHAUSTED
+        most = attributes.get("max_trials")
+        self._budget = None if most is None else most * rungs.epochs[-1]
 
-    def climb(self, trial: Trial, *, over: bool) -> FrozenTrial | None:
-        """Make a trial the promotion that is due, and return whom it goes on from.
+    def climb(self, trial: Trial, *, finish: bool = False) -> FrozenTrial | None:
+        """Make a trial the next promotion, and return whom it goes on from.
 
         Of workers that choose the same at once each sees the other, at least one of them does, and
         whoever does chooses again: a claim is written before it is looked for others.
 
         Args:
             trial: A trial that has suggested nothing yet.
-            over: Whether the search would end here: then the first network to reach the last rung
-                goes on, due or not.
+            finish: See ``next``.
 
         Returns:
-            The trial of the lower rung; None where none is to go on.
+            The trial of the lower rung; None where a new network is to begin.
         """
         for _ in range(_ROUNDS):
-            trials = self._study.get_trials(deepcopy=False)
-            chosen = self._due(trials) or (
-                self._highest(trials) if over or self._exhausted else None
-            )
+            chosen = self.next(but=trial.number, finish=finish)
             if chosen is None:
                 return None
             trial.set_user_attr(RUNG, chosen.user_attrs[RUNG] + 1)
@@ -181,40 +165,64 @@ class Ladder:
             self._sleep(_LONGEST_PAUSE * random.random())
         return None
 
-    def goes_on(self, *, over: bool) -> bool:
-        """Return whether a network is to go on where nothing else is left to train.
+    def next(self, *, but: int | None = None, finish: bool = False) -> FrozenTrial | None:
+        """Return who is to go on next; None where a new network is to begin, or nothing is.
+
+        Of the best share of a rung, who did not go on yet: of the highest such rung the best. Where
+        no new network can get to the last rung within the budget any more, or the space has no
+        further ones, the best of the highest rung that the budget allows. Where no network got to
+        the last rung and none is on the way, one goes on in any case.
 
         Args:
-            over: Whether the budget is spent: then no more than the first network to reach the
-                last rung.
+            but: The number of the trial that asks.
+            finish: Whether no new network shall begin, and the first whole training is all that is
+                wanted.
         """
+        trials = [t for t in self._study.get_trials(deepcopy=False) if t.number != but]
+        left = self._left(trials)
+        promoted = _promoted(trials)
+        rungs = [
+            [(trial, trial.number in promoted) for trial in ranked]
+            for ranked in self._rungs_downwards(trials)
+        ]
+        fitting = [ranked for ranked in rungs if ranked and self._cost(ranked[0][0]) <= left]
+        if not finish:
+            shares = [ranked[: len(ranked) // self._rungs.factor] for ranked in fitting]
+            if (found := _first(shares)) is not None:
+                return found
+            if self._is_late(left) and (found := _first(fitting)) is not None:
+                return found
+        if (finish or self._is_late(left)) and not any(map(_is_whole_or_on_the_way, trials)):
+            return _first(rungs)
+        return None
+
+    def is_spent(self) -> bool:
+        """Return whether the budget allows nothing more; False where the study has none."""
         trials = self._study.get_trials(deepcopy=False)
-        if not over and self._due(trials) is not None:
-            return True
-        return self._highest(trials) is not None
+        return (
+            any(map(is_trained, trials))
+            and self._left(trials) < sum(self._rungs.epochs)
+            and self.next() is None
+        )
 
-    def _due(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the best trial, of the highest rung, that is to go on and did not."""
-        promoted = _promoted(trials)
-        for ranked in self._rungs_downwards(trials):
-            for trial in ranked[: len(ranked) // self._rungs.factor]:
-                if trial.number not in promoted:
-                    return trial
-        return None
+    def _is_late(self, left: float) -> bool:
+        return self._exhausted or left < sum(self._rungs.epochs)
 
-    def _highest(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return who is nearest to the last rung; None where one got there, or is on the way."""
-        for trial in trials:
-            if trial.state == TrialState.COMPLETE:
-                return None
-            if trial.state == TrialState.RUNNING and _is_promotion(trial):
-                return None
-        promoted = _promoted(trials)
-        for ranked in self._rungs_downwards(trials):
-            for trial in ranked:
-                if trial.number not in promoted:
-                    return trial
-        return None
+    def _left(self, trials: Sequence[FrozenTrial]) -> float:
+        """Return the epochs that nobody has trained, or trains; infinite without a budget."""
+        if self._budget is None:
+            return inf
+        taken = sum(
+            self._rungs.epochs[trial.user_attrs.get(RUNG) or 0]
+            for trial in trials
+            if trial.state == TrialState.RUNNING or is_trained(trial)
+        )
+        return float(self._budget - taken)
+
+    def _cost(self, trial: FrozenTrial) -> int:
+        """Return the epochs of the rung that a trial goes on to."""
+        epochs: int = self._rungs.epochs[trial.user_attrs[RUNG] + 1]
+        return epochs
 
     def _rungs_downwards(self, trials: Sequence[FrozenTrial]) -> Iterator[list[FrozenTrial]]:
         """Give the trials of each rung but the last, best first, from the highest down."""
@@ -232,6 +240,15 @@ class Ladder:
         # What breaks a soft limit goes on only where nothing else does.
         excess = sum(max(value, 0.0) for value in trial.constraints.values())
         return excess, self._sign * trial.user_attrs[self._metric], trial.number
+
+
+def _first(rungs: Sequence[Sequence[tuple[FrozenTrial, bool]]]) -> FrozenTrial | None:
+    return next((trial for ranked in rungs for trial, went_on in ranked if not went_on), None)
+
+
+def _is_whole_or_on_the_way(trial: FrozenTrial) -> bool:
+    running = trial.state == TrialState.RUNNING and _is_promotion(trial)
+    return running or trial.state == TrialState.COMPLETE
 
 
 def _promoted(trials: Sequence[FrozenTrial]) -> set[int]:

@@ -351,7 +351,7 @@ def _run(
 ) -> str:
     """Run trials until the budget is spent and return why it ended."""
     budget = Budget(max_trials)
-    if budget.is_spent(study) and not budget.goes_on(study):
+    if budget.is_spent(study):
         return "trained already"
     optimize = partial(
         study.optimize, objective, callbacks=[*callbacks, budget], catch=(Exception,)

@@ -18,7 +18,7 @@ from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
 from neural_automl._rung_start import Start, check_rungs
 from neural_automl._rung_start import trial_seed as trial_seed
-from neural_automl._rungs import Ladder, Rungs, is_spent
+from neural_automl._rungs import Ladder, Rungs
 from neural_automl._screen import check_latency, screen
 from neural_automl._terms import Terms, agree
 from neural_automl._trial_run import COST_METRICS as COST_METRICS
@@ -199,7 +199,7 @@ class ArchitectureObjective:
         watch = Stopwatch()
         try:
             with watch.on("storing"):
-                start = Start.of(trial, self.rungs, over=self._over(trial.study))
+                start = Start.of(trial, self.rungs, finish=self._finishing)
             return self._evaluate(trial, self._suggest(trial, watch), start, watch)
         except optuna.TrialPruned as pruned:
             reason = str(pruned)
@@ -226,13 +226,10 @@ class ArchitectureObjective:
             self._announce(study)
             self._finishing = True
             try:
-                while Ladder(study, self.rungs).goes_on(over=True):
+                while Ladder(study, self.rungs).next(finish=True) is not None:
                     study.optimize(self, n_trials=1)
             finally:
                 self._finishing = False
-
-    def _over(self, study: optuna.Study) -> bool:
-        return self._finishing or (self.rungs is not None and is_spent(study))
 
     # --- before training ----------------------------------------------------------------------
 
