@@ -199,8 +199,11 @@ class Ladder:
     def is_spent(self) -> bool:
         """Return whether the budget allows nothing more; False where the study has none."""
         trials = self._study.get_trials(deepcopy=False)
+        # Given back by a worker that died: it is taken up before anything else.
+        waits = any(t.state == TrialState.WAITING and _is_promotion(t) for t in trials)
         return (
-            any(map(is_trained, trials))
+            not waits
+            and any(map(is_trained, trials))
             and self._left(trials) < sum(self._rungs.epochs)
             and self.next() is None
         )

@@ -315,6 +315,22 @@ def test_what_a_ladder_sees_while_another_worker_climbs(tmp_path: Path) -> None:
     assert ladder.climb(second, finish=True) is None
 
 
+def test_a_promotion_that_was_given_back_is_still_to_do(tmp_path: Path) -> None:
+    study = new_study()
+    study.set_user_attr("max_trials", 1)
+    enqueue(study, 10)
+    objective = objective_in(tmp_path, RungEvaluator())
+    study.optimize(objective, n_trials=1)
+    ladder = Ladder(study, Rungs((1, 3, 9)))
+    assert not ladder.is_spent()  # one is to get to the top
+    study.enqueue_trial({UNITS: 10}, user_attrs={RUNG: 1, RESUMED_FROM: 0})
+
+    assert not Ladder(study, Rungs((1, 3, 9))).is_spent()
+    study.optimize(objective, n_trials=2)
+    assert Ladder(study, Rungs((1, 3, 9))).is_spent()
+    assert [rung_of(trial) for trial in study.trials] == [0, 1, 2]
+
+
 def test_no_sampler_is_asked_for_a_promotion(tmp_path: Path) -> None:
     asked = []
 
@@ -356,11 +372,11 @@ def test_many_workers_on_one_database(tmp_path: Path) -> None:
     )
     evaluator = RungEvaluator()
     objective = objective_in(tmp_path, evaluator, artifact_store="auto")
-    study.optimize(objective, n_trials=40, n_jobs=4)
+    study.optimize(objective, n_trials=28, n_jobs=4)
 
     trained = [trial for trial in study.trials if is_trained(trial)]
     promoted = [t.user_attrs[RESUMED_FROM] for t in trained if rung_of(t)]
-    assert len(set(promoted)) == len(promoted) > 5
+    assert len(set(promoted)) == len(promoted) > 3
     assert len(evaluator.trained) == len(trained)
     by_rung = [sum(rung_of(trial) == rung for trial in trained) for rung in range(3)]
     assert by_rung[0] > by_rung[1] > by_rung[2] > 0
@@ -632,8 +648,9 @@ def test_a_search_with_rungs_goes_on(tmp_path: Path) -> None:
     assert 3 < summarise(result.study).full_trainings <= 4
 
 
-@given(st.integers(2, 12), st.integers(2, 4), st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
+@pytest.mark.slow
+@given(st.integers(2, 7), st.integers(2, 4), st.integers(0, 5))
+@settings(max_examples=8, deadline=None)
 def test_a_budget_is_kept_and_its_end_goes_to_the_best(trials: int, factor: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         evaluator = RungEvaluator()
