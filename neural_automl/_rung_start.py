@@ -126,7 +126,7 @@ class Start:
         self._loaded = True
         if self._parent is None or store is None:
             return None
-        return {"weights": load_weights(store, study, self._parent)}
+        return load_weights(store, study, self._parent)
 
     def check(self, weights: Mapping[str, Any] | None) -> None:
         """Check that an evaluator began with the weights of the lower rung, and kept its own.
@@ -136,12 +136,12 @@ class Start:
         """
         if self._parent is not None and not self._loaded:
             raise ValueError(
-                "with rungs an evaluator must begin with the weights of `context.load_checkpoint()`"
-                " but it did not ask for them"
+                "with rungs an evaluator must begin with the weights of `context.load_weights()` "
+                "but it did not ask for them"
             )
         if self._is_lower and weights is None:
             raise ValueError(
-                "with rungs an evaluator must give its weights to `context.save_checkpoint` but it "
+                "with rungs an evaluator must give its weights to `context.keep_weights` but it "
                 "gave none: the next rung goes on from them"
             )
 

@@ -91,9 +91,9 @@ class TrialRun:
         pruner = type(self._trial.study.pruner).__name__
         return pruned(self._trial, f"by {pruner}, after epoch {self.epoch}")
 
-    def keep(self, state: Mapping[str, Any]) -> None:
-        """Keep the weights that the evaluator saves."""
-        self.weights = state.get("weights")
+    def keep_weights(self, weights: Mapping[str, Any]) -> None:
+        """Keep the weights of the trained network."""
+        self.weights = weights
 
     def record(self, metrics: Mapping[str, float]) -> None:
         """Write the metrics to the trial."""

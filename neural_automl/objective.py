@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import socket
 import traceback
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +14,7 @@ import optuna
 from neural_automl._leases import Lease
 from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
+from neural_automl._recovery import own_name
 from neural_automl._rung_start import Start, check_rungs
 from neural_automl._rung_start import trial_seed as trial_seed
 from neural_automl._rungs import Ladder, Rungs
@@ -297,7 +296,7 @@ class ArchitectureObjective:
         prints = self._fingerprints(epochs)
         claim = "/".join((identity_of(architecture), *prints.values(), start.text))
         claim = hashlib.sha256(claim.encode()).hexdigest()[:32]
-        with Lease(trial):
+        with Lease(trial, own_name()):
             with watch.on("storing"):
                 for name, value in prints.items():
                     trial.set_user_attr(name, value)
@@ -324,13 +323,12 @@ class ArchitectureObjective:
             device=self.device,
             report=run.report,
             should_stop=run.should_stop,
-            load_checkpoint=lambda: start.load(study, store),
-            save_checkpoint=run.keep,
+            load_weights=lambda: start.load(study, store),
+            keep_weights=run.keep_weights,
         )
         with watch.on("storing"):
             trial.set_user_attr("max_epochs", epochs)
             trial.set_user_attr("seed", context.seed)
-            trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
             trial.set_user_attr("device", self._device_name())
         metrics = self._metrics_of(trial, architecture, context, run, watch)
         with watch.on("storing"):

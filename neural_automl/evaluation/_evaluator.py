@@ -267,9 +267,9 @@ class ArchitectureEvaluator:
         def run() -> dict[str, float]:
             training, validation = self._place(architecture, settings, device)
             model = architecture.build(self.backend)
-            start = context.load_checkpoint()
+            start = context.load_weights()
             if start is not None:
-                load_weights(model, start["weights"])
+                load_weights(model, start)
             outcome = train(
                 model.to(device),
                 training,
@@ -281,7 +281,7 @@ class ArchitectureEvaluator:
                 keep=self._keep,
                 clock=self._clock,
             )
-            context.save_checkpoint({"weights": outcome.weights, "epoch": outcome.epoch})
+            context.keep_weights(outcome.weights)
             return outcome.metrics
 
         with _device.limited_threads(self.threads), _device.seeded(context.seed, device):
@@ -296,7 +296,7 @@ class ArchitectureEvaluator:
 
         Args:
             architecture: What was trained.
-            weights: Tensors by name, as ``save_checkpoint`` got them.
+            weights: Tensors by name, as ``keep_weights`` got them.
             device: ``auto`` is the evaluator's own.
 
         Returns:

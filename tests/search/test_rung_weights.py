@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +69,16 @@ def without_interruption(architecture: Any, seed: int) -> list[tuple[dict[str, f
     ends: list[tuple[dict[str, float], Any]] = []
     for rung, epochs in enumerate(RUNGS):
         seed = rung_seed(seed, rung) if rung else seed
-        state = {"weights": ends[-1][1]} if ends else None
-        saved: list[dict[str, Any]] = []
+        state = ends[-1][1] if ends else None
+        saved: list[Mapping[str, Any]] = []
         context = EvaluationContext(
             epochs,
             seed,
-            load_checkpoint=lambda state=state: state,  # type: ignore[misc]
-            save_checkpoint=saved.append,
+            load_weights=lambda state=state: state,  # type: ignore[misc]
+            keep_weights=saved.append,
         )
         metrics = make_evaluator().evaluate(architecture, context)
-        ends.append((without_time(metrics), saved[0]["weights"]))
+        ends.append((without_time(metrics), saved[0]))
     return ends
 
 
@@ -130,11 +131,11 @@ def test_a_search_with_rungs_is_repeated_by_its_seed(tmp_path: Path) -> None:
 
 def test_an_evaluator_begins_with_the_weights_that_it_is_given() -> None:
     evaluator = make_evaluator()
-    saved: list[dict[str, Any]] = []
-    evaluator.evaluate(dense(), EvaluationContext(6, 0, save_checkpoint=saved.append))
+    saved: list[Mapping[str, Any]] = []
+    evaluator.evaluate(dense(), EvaluationContext(6, 0, keep_weights=saved.append))
     losses = []
     for state in (None, saved[0]):
-        context = EvaluationContext(1, 0, load_checkpoint=lambda state=state: state)  # type: ignore[misc]
+        context = EvaluationContext(1, 0, load_weights=lambda state=state: state)  # type: ignore[misc]
         losses.append(evaluator.evaluate(dense(), context)["train_loss"])
 
     assert losses[1] < losses[0]
@@ -142,7 +143,7 @@ def test_an_evaluator_begins_with_the_weights_that_it_is_given() -> None:
 
 def test_weights_of_another_network_are_refused() -> None:
     weights = convolutional().build().state_dict()
-    context = EvaluationContext(1, 0, load_checkpoint=lambda: {"weights": weights})
+    context = EvaluationContext(1, 0, load_weights=lambda: weights)
 
     with pytest.raises(EvaluationError, match="the weights do not fit"):
         make_evaluator().evaluate(dense(), context)

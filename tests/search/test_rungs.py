@@ -60,8 +60,8 @@ class RungEvaluator:
         self, architecture: Architecture, context: EvaluationContext
     ) -> Mapping[str, float]:
         width = width_of(architecture)
-        state = context.load_checkpoint() if self.loads else None
-        before = 0.0 if state is None else float(state["weights"]["epochs"])
+        state = context.load_weights() if self.loads else None
+        before = 0.0 if state is None else float(state["epochs"])
         self.trained.append((width, context.epochs, before))
         self.seeds.append(context.seed)
         if self.fails is not None:
@@ -73,8 +73,7 @@ class RungEvaluator:
                 context.report(epoch, {"val_accuracy": value})
             assert not context.should_stop()
         if self.saves:
-            weights = {"epochs": torch.tensor(before + context.epochs)}
-            context.save_checkpoint({"weights": weights})
+            context.keep_weights({"epochs": torch.tensor(before + context.epochs)})
         return {"val_accuracy": value, "val_accuracy.best": value}
 
 
