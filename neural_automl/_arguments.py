@@ -180,6 +180,30 @@ EpochsOption = Annotated[
         show_default=False,
     ),
 ]
+
+
+def read_rungs(text: str | None) -> str | None:
+    """Check that a text is numbers, as an option's callback.
+
+    Raises:
+        BadParameter: It is not.
+    """
+    if text is not None and not all(part.strip().isdecimal() for part in text.split(",")):
+        raise typer.BadParameter(f"must be numbers of epochs, as 3,9,27, but got {text!r}")
+    return text
+
+
+RungsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rungs",
+        callback=read_rungs,
+        help="Epochs of short trainings and of the whole one, as 3,9,27: a third of the networks "
+        "goes on to the next, from its weights. --trials then counts whole trainings, and each "
+        "network is charged by its epochs.",
+        show_default=False,
+    ),
+]
 StrategyOption = Annotated[
     str,
     typer.Option(
@@ -192,8 +216,8 @@ EarlyStoppingOption = Annotated[
     str | None,
     typer.Option(
         "--early-stopping",
-        help=f"When to give up: {', '.join(PRUNER_NAMES)}. By default median, and "
-        "multi_objective for several metrics.",
+        help=f"When to give up: {', '.join(PRUNER_NAMES)}. By default median, multi_objective for "
+        "several metrics, and none with --rungs.",
         show_default=False,
     ),
 ]

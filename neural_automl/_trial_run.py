@@ -8,25 +8,49 @@ from typing import TYPE_CHECKING, Any, Final
 import optuna
 from optuna.trial import TrialState
 
+from neural_automl._ledger import KNOWN_EPOCHS, Stopwatch
+from neural_automl._rungs import RESUMED_FROM, RUNG
 from neural_automl.early_stopping import may_stop_at
 from neural_automl.pruners.multi_objective import report_vector, should_prune
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+    from neural_automl.architecture import Architecture
     from neural_automl.known_values import Known
 
 
+#: Costs that may be objectives beside the evaluator's metrics.
+COST_METRICS: Final = ("params", "macs", "peak_memory_bytes", "depth")
+
+
 class TrialRun:
-    """One training as it is seen from the trial."""
+    """One training as it is seen from the trial.
+
+    Args:
+        trial: The trial.
+        metrics: What is optimised.
+        epochs: Of the training, at most.
+        watch: Measures what the reports take.
+        before: Epochs that the network was trained for before this trial, on lower rungs: steps
+            go on from them, so that values of two rungs never stand at one step. None where there
+            are no rungs, and the pruner decides who is stopped.
+    """
 
     def __init__(
-        self, trial: Trial, metrics: Sequence[str], value: str, epochs: int | None = None
+        self,
+        trial: Trial,
+        metrics: Sequence[str],
+        epochs: int,
+        watch: Stopwatch,
+        *,
+        before: int | None = None,
     ) -> None:
         self._trial = trial
         self._metrics = metrics
-        self._value = value
         self._epochs = epochs
+        self._watch = watch
+        self._before = before
         self._reported = 0
         self._was_asked = False
         self.curve: list[dict[str, float]] = []
@@ -49,12 +73,13 @@ class TrialRun:
         self.epoch = step
         metrics = as_floats(metrics)
         self.curve.append({"epoch": step, **metrics})
-        if len(self._metrics) == 1:
-            if self._metrics[0] in metrics:
-                self._trial.report(metrics[self._metrics[0]], step)
-                self._reported = step
-        elif self._may_stop():
-            self._report_vector(step, metrics)
+        with self._watch.on("storing"):
+            if len(self._metrics) == 1:
+                if self._metrics[0] in metrics:
+                    self._trial.report(metrics[self._metrics[0]], step + (self._before or 0))
+                    self._reported = step
+            elif self._may_stop():
+                self._report_vector(step, metrics)
 
     def _report_vector(self, step: int, metrics: Mapping[str, float]) -> None:
         """Report all that is optimised, costs as they are from the start."""
@@ -66,18 +91,28 @@ class TrialRun:
 
     def _may_stop(self) -> bool:
         # After the last epoch there is nothing left to save, and a value to lose.
-        return self.epoch != self._epochs and may_stop_at(
-            self._trial.study.pruner, self.epoch, len(self._metrics)
-        )
+        if self._before is not None or self.epoch == self._epochs:
+            return False
+        return may_stop_at(self._trial.study.pruner, self.epoch, len(self._metrics))
 
     def should_stop(self) -> bool:
         """Ask the pruner, where it can decide anything at this epoch."""
         if self._may_stop():
             self._was_asked = True
-            if self._reported == self.epoch and should_prune(self._trial):
-                self.stopped = True
-                self._trial.set_user_attr("stopped_by", type(self._trial.study.pruner).__name__)
+            with self._watch.on("storing"):
+                self.stopped = self._reported == self.epoch and should_prune(self._trial)
         return self.stopped
+
+    def end_rung(self, rung: int, value: float) -> optuna.TrialPruned:
+        """See to it that a rung's value is the trial's last one, and return what to raise."""
+        if self._metrics[0] not in self.last:
+            self._trial.report(value, self.epoch + 1 + (self._before or 0))
+        return pruned(self._trial, f"on rung {rung}, after {self.epoch} epochs")
+
+    def stop(self) -> optuna.TrialPruned:
+        """Note who stopped the training, and return what to raise."""
+        pruner = type(self._trial.study.pruner).__name__
+        return pruned(self._trial, f"by {pruner}, after epoch {self.epoch}")
 
     def keep_weights(self, weights: Mapping[str, Any]) -> None:
         """Keep the weights of the trained network."""
@@ -101,6 +136,33 @@ class TrialRun:
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
 
 
+def values_of(
+    names: Sequence[str], value: str, architecture: Architecture, metrics: Mapping[str, float]
+) -> float | tuple[float, ...]:
+    """Return what is told to Optuna: one number, or several.
+
+    Args:
+        names: What is optimised.
+        value: Whether the ``last`` or the ``best`` epoch counts.
+        architecture: Gives the costs.
+        metrics: What the evaluator gave.
+
+    Raises:
+        ValueError: The evaluator gave no such metric.
+    """
+    values = []
+    for name in names:
+        if name in COST_METRICS:
+            values.append(float(getattr(architecture.cost, name)))
+            continue
+        key = f"{name}.best" if value == "best" else name
+        if key not in metrics:
+            listed = ", ".join(name for name in metrics if "." not in name)
+            raise ValueError(f"the evaluator gave no metric {name!r}; it gave {listed}")
+        values.append(float(metrics[key]))
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
     """Return metrics as plain numbers: a storage writes no scalar of NumPy or torch."""
     return {name: float(value) for name, value in metrics.items()}
@@ -111,7 +173,8 @@ _OWN: Final = frozenset(
     {
         "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
         "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
-        "seed", "stopped_by", "ticket", "train_seconds", "training_key", "worker",
+        "seed", "ticket", "train_seconds", "training_key", "worker", KNOWN_EPOCHS, RESUMED_FROM,
+        RUNG,
     }
 )  # fmt: skip
 
@@ -122,8 +185,9 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
     Raises:
         optuna.TrialPruned: That training was stopped, or came to no end.
     """
-    trial.set_user_attr("cached_from", known.name)
     source = known.trial
+    trial.set_user_attr("cached_from", known.name)
+    trial.set_user_attr(KNOWN_EPOCHS, source.user_attrs.get("epochs", 0))
     metrics: dict[str, float] = {}
     for name, value in source.user_attrs.items():
         if name not in _OWN and isinstance(value, int | float):
@@ -134,8 +198,14 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
     if source.state == TrialState.PRUNED:
         if source.last_step is not None and len(trial.study.directions) == 1:
             trial.report(source.intermediate_values[source.last_step], source.last_step)
-        raise optuna.TrialPruned(f"stopped as the equal trial {known.name} was")
+        raise pruned(trial, f"as the equal trial {known.name} was")
     return metrics
+
+
+def pruned(trial: Trial, reason: str) -> optuna.TrialPruned:
+    """Keep why a feasible trial ended before a whole training, and return what to raise."""
+    trial.set_user_attr("stopped", reason)
+    return optuna.TrialPruned(f"stopped {reason}")
 
 
 def infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:

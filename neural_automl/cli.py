@@ -29,6 +29,7 @@ from neural_automl._arguments import (
     OutputOption,
     PrunerOptionsOption,
     ResumeOption,
+    RungsOption,
     SearchStorageOption,
     SearchStudyOption,
     SeedOption,
@@ -145,6 +146,7 @@ def search(
     strategy: StrategyOption = "tpe",
     early_stopping: EarlyStoppingOption = None,
     early_stopping_option: PrunerOptionsOption = None,
+    rungs: RungsOption = None,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -171,6 +173,7 @@ def search(
     with _wrong_options():
         engine = AutoMLEngine(
             search_strategy=strategy,
+            rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             early_stopping_options=pruner_options(early_stopping_option or ()),
             device=device,
@@ -180,6 +183,8 @@ def search(
             metrics=metric,
             seed=seed,
         )
+    if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
+        raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")
     if resume:
         load_study(engine.storage, study or space.name)
     with _wrong_options():

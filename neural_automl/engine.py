@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,21 +13,22 @@ from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
 from neural_automl._fallbacks import fallbacks_forbidden
-from neural_automl._metrics import measured
 from neural_automl._options import lookup
+from neural_automl._rung_start import check_rungs
+from neural_automl._rungs import RUNG, Rungs
+from neural_automl._search_checks import check_data, check_names, measured
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._terms import agree
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
-from neural_automl.exceptions import EvaluationError, StudyError
+from neural_automl.exceptions import StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.registry import space_of, summarise
+from neural_automl.registry import space_of, summarise, write_ledger
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
-    is_text,
     load_study,
     make_artifact_store,
     masked,
@@ -47,8 +50,6 @@ Callback = Callable[[optuna.Study, FrozenTrial], None]
 #: As a constraint names it.
 _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
 _EXECUTORS: Final = {"sequential": None}
-# Drawn until the data fits one: a size that is open may be too small in most of them.
-_SAMPLES: Final = 64
 # Options of early stopping are checked before the number of epochs is known, and with it again.
 _MANY_EPOCHS: Final = 10**6
 
@@ -59,7 +60,8 @@ class AutoMLEngine:
     Args:
         search_strategy: A name of ``create_sampler``, a sampler, or a ``SearchStrategy``.
         early_stopping: A name of ``create_pruner``, or a pruner; an ``EarlyStoppingStrategy`` is
-            one. By default ``median``, and ``multi_objective`` for several metrics.
+            one. By default ``median``, ``multi_objective`` for several metrics, and ``none`` with
+            rungs, which are its like.
         early_stopping_options: Of that name, as ``{"n_warmup_steps": 3}``.
         executor_type: ``sequential``.
         backend: ``pytorch``.
@@ -71,13 +73,15 @@ class AutoMLEngine:
             ``val_mse`` for regression.
         acquisition_function: Of the bayesian strategy: ``ei``, ``ucb`` or ``pi``.
         n_initial_random: Random trials before the strategy learns (tpe, bayesian, evolutions).
-        reduction_factor: Of asha, hyperband and multi_objective.
+        reduction_factor: Of asha, hyperband, multi_objective and rungs.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
+        rungs: Epochs of short trainings and of the whole one, rising: see
+            ``ArchitectureObjective``.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or an option does not go with another.
 
     Example:
         >>> import tempfile
@@ -109,10 +113,11 @@ class AutoMLEngine:
         reduction_factor: int | None = None,
         seed: int = 0,
         value: Literal["last", "best"] = "last",
+        rungs: Sequence[int] | None = None,
         strict: bool = False,
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
-        _check_names(storage, study_name, metrics)
+        check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
         self.executor: None = None
         self.predictor: None = None
@@ -124,6 +129,13 @@ class AutoMLEngine:
         self.study_name = study_name
         names = (metrics,) if isinstance(metrics, str) else metrics
         self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
+        self.rungs = None if rungs is None else tuple(rungs)
+        if self.rungs is not None:
+            checked = Rungs(self.rungs, 3 if reduction_factor is None else reduction_factor)
+            check_rungs(checked, self.metrics or ("val_accuracy",), COST_METRICS)
+            if early_stopping not in (None, "none"):
+                raise ValueError("`rungs` stop trainings by themselves: give no `early_stopping`")
+        self.reduction_factor = reduction_factor
         self.seed = seed
         self.value: Literal["last", "best"] = value
         self.strict = strict
@@ -131,10 +143,10 @@ class AutoMLEngine:
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
         objectives = len(self.metrics or ("",))
-        self.early_stopping = early_stopping or default_pruner(objectives)
+        self.early_stopping = early_stopping or ("none" if rungs else default_pruner(objectives))
         check_objectives(self.early_stopping, objectives)
         self._pruner_options = {
-            **_given(reduction_factor=reduction_factor),
+            **_given(reduction_factor=None if rungs else reduction_factor),
             **(early_stopping_options or {}),
         }
         self._result: SearchResult | None = None
@@ -165,8 +177,10 @@ class AutoMLEngine:
             val_data: The same; by default a share of the training data.
             test_data: For ``SearchResult.test_metrics`` alone.
             evaluator: Instead of data.
-            max_trials: Trials of the study that shall have trained, earlier ones included.
-            max_epochs_per_trial: Longest training; by default the space's ``epochs``, else 10.
+            max_trials: Trials of the study that shall have trained, earlier ones included. With
+                rungs, so many whole trainings: each trial is charged by its epochs.
+            max_epochs_per_trial: Longest training; by default the last rung, the space's
+                ``epochs``, or 10.
             timeout: Seconds after which no further trial begins.
             callbacks: Called with study and trial after each trial.
 
@@ -195,11 +209,14 @@ class AutoMLEngine:
             seed=self.seed,
             device=self.device,
             value=self.value,
+            rungs=self.rungs,
+            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
         with storage_errors(self.storage), fallbacks_forbidden(self.strict) as ends:
             study = self._open_study(objective, max_trials)
             objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
             reason = _run(study, objective, max_trials, timeout, [*callbacks, *ends])
+            write_ledger(study)
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -258,7 +275,7 @@ class AutoMLEngine:
         """
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
-            _check_data(space, evaluator)
+            check_data(space, evaluator)
         check_strategy(self.search_strategy, self._sampler_options, space=space)
         of_evaluator = getattr(evaluator, "epochs", None)
         self._make_pruner(epochs or of_evaluator or space.longest_training())
@@ -334,29 +351,6 @@ def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _check_names(
-    storage: str | Path | None, study_name: str | None, metrics: str | Sequence[str] | None
-) -> None:
-    if storage == "":
-        raise ValueError("`storage` must be a URL or a path but is empty.")
-    if study_name is not None and not is_text(study_name):
-        raise ValueError(f"`study_name` must be text in UTF-8 but got {study_name!r}.")
-    if metrics and not isinstance(metrics, str) and len(set(metrics)) < len(metrics):
-        raise ValueError(f"`metrics` must be different but got {', '.join(metrics)}.")
-
-
-def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:
-    """Check that data fits a space; where an embedding's size is open, that one of them does."""
-    for seed in range(_SAMPLES):
-        try:
-            evaluator.check(space.sample_architecture(seed=seed))
-        except EvaluationError:  # this embedding has too little room; another may have it
-            if seed == _SAMPLES - 1:
-                raise
-        else:
-            return
-
-
 def _finished(study: optuna.Study) -> bool:
     return any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
@@ -366,6 +360,8 @@ def _queue_interrupted(study: optuna.Study) -> None:
     trials = study.get_trials(deepcopy=False)
     resumed = {trial.user_attrs.get("resumed_from") for trial in trials}
     for trial in trials:
+        if trial.user_attrs.get(RUNG):
+            continue  # its network is due to go on again
         if trial.user_attrs.get("interrupted") and trial.number not in resumed:
             study.enqueue_trial(trial.params, user_attrs={"resumed_from": trial.number})
 
@@ -381,18 +377,21 @@ def _run(
     budget = Budget(max_trials)
     if budget.is_spent(study):
         return "trained already"
+    optimize = partial(
+        study.optimize, objective, callbacks=[*callbacks, budget], catch=(Exception,)
+    )
+    end = None if timeout is None else time.monotonic() + timeout
     with quiet_optuna():
         try:
-            study.optimize(
-                objective,
-                timeout=timeout,
-                callbacks=[*callbacks, budget],
-                catch=(Exception,),
-            )
+            optimize(timeout=timeout)
+            exhausted = study.user_attrs.get(STOP_REASON) == EXHAUSTED
+            # What ends a space does not end the climb on its rungs.
+            while exhausted and (end is None or time.monotonic() < end) and budget.goes_on(study):
+                optimize(n_trials=1)
         except KeyboardInterrupt:
             return "interrupted"
     if budget.error is not None:
         raise budget.error
-    if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
+    if budget.reason is None and exhausted:
         return EXHAUSTED
     return budget.reason or "timeout"

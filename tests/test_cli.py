@@ -111,11 +111,29 @@ def test_the_same_command_goes_on(searched: Path) -> None:
     assert "3 trained" in ran.stdout
 
 
+def test_search_with_rungs(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    arguments = ["--data", "digits", "--rungs", "1, 2", "--trials", "3"]
+    ran = cli("search", "space.neural", *arguments, cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "on lower rungs" in ran.stdout
+    assert "by rungs" in ran.stdout
+    assert "seconds: training" in ran.stdout
+    told = cli("status", "--storage", "results/study.db", "--json", cwd=tmp_path)
+    summary = json.loads(told.stdout)
+    assert summary["lower_rungs"] > 0
+    assert 2 < summary["full_trainings"] <= 3
+    assert set(summary["seconds"]) == {"training", "proposing", "storing", "waiting"}
+
+
 def test_status(searched: Path) -> None:
     shown = cli("status", "--storage", "sqlite:///results/study.db", cwd=searched)
     told = cli("status", "--storage", "results/study.db", "--json", cwd=searched)
 
     assert "Best trials of Small" in shown.stdout
+    assert "saved: 0 by stopping" in shown.stdout
+    assert "seconds: training" in shown.stdout
     summary = json.loads(told.stdout)
     assert summary["name"] == "Small"
     assert summary["trained"] >= 2
@@ -407,6 +425,13 @@ TWO = ("--data", "digits", "--metric", "val_accuracy", "--metric", "macs")
         (["--data", "none.npz", "--storage", ""], "`storage` must be a URL or a path"),
         (["--data", "none.npz", "--study", "\udcff"], "must be text in UTF-8"),
         (["--data", "none.npz", "--metric", "depth", "--metric", "depth"], "must be different"),
+        (["--data", "none.npz", "--rungs", "3;9"], "must be numbers of epochs, as 3,9,27"),
+        (["--data", "none.npz", "--rungs", "9,3"], "`rungs` must rise but got 9, 3"),
+        (["--data", "none.npz", "--rungs", "1,3", "--epochs", "4"], "must be the last of --rungs"),
+        (
+            ["--data", "none.npz", "--rungs", "1,3", "--early-stopping", "asha"],
+            "give no `early_stopping`",
+        ),
         (["--data", "none.npz", "--timeout", "nan"], "must be above 0 seconds"),
         (["--data", "none.npz", "--timeout", "-5"], "must be above 0 seconds"),
         ([], "--data"),

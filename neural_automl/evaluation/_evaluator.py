@@ -22,7 +22,7 @@ from neural_automl.evaluation._fit import (
 )
 from neural_automl.evaluation._names import DEFAULT_METRICS, check_names
 from neural_automl.evaluation._settings import TrainingSettings, resolve_loss, task_of
-from neural_automl.exceptions import DataError, EvaluationError
+from neural_automl.exceptions import DataError
 from neural_automl.graph import Graph
 
 if TYPE_CHECKING:
@@ -256,7 +256,7 @@ class ArchitectureEvaluator:
             ValueError: The device is not there, or a metric is for another task.
         """
         from neural_automl.evaluation import _device
-        from neural_automl.evaluation._training import train
+        from neural_automl.evaluation._training import load_weights, train
 
         self.check(architecture)
         device = self._choose_device(context.device)
@@ -266,8 +266,12 @@ class ArchitectureEvaluator:
 
         def run() -> dict[str, float]:
             training, validation = self._place(architecture, settings, device)
+            model = architecture.build(self.backend)
+            start = context.load_weights()
+            if start is not None:
+                load_weights(model, start)
             outcome = train(
-                architecture.build(self.backend).to(device),
+                model.to(device),
                 training,
                 validation,
                 settings,
@@ -304,7 +308,7 @@ class ArchitectureEvaluator:
         """
         from neural_automl.evaluation import _device
         from neural_automl.evaluation._sources import open_source
-        from neural_automl.evaluation._training import validate
+        from neural_automl.evaluation._training import load_weights, validate
 
         if self._test_data is None:
             raise DataError("there is no test data; give `test_data`")
@@ -317,10 +321,7 @@ class ArchitectureEvaluator:
 
         def run() -> dict[str, float]:
             model = architecture.build(self.backend).to(place)
-            try:
-                model.load_state_dict(dict(weights))
-            except RuntimeError as error:
-                raise EvaluationError(f"the weights do not fit: {error}") from error
+            load_weights(model, weights)
             batches = test.place(place, self._form(test, architecture.graph, loss))
             return validate(model, batches, settings.batch_size, measure, "test_", place)
 

@@ -215,6 +215,18 @@ def weights_on_cpu(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
+def load_weights(model: nn.Module, weights: Mapping[str, Any]) -> None:
+    """Put weights into a model.
+
+    Raises:
+        EvaluationError: They are another network's.
+    """
+    try:
+        model.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        raise EvaluationError(f"the weights do not fit: {error}") from error
+
+
 def _learning_rate(
     settings: TrainingSettings, training: Batches, epochs: int
 ) -> Callable[[int], float] | None:

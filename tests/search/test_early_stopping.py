@@ -85,7 +85,8 @@ def test_what_is_dominated_is_stopped_at_a_rung() -> None:
         assert {row[1] for row in vectors.values()} == {trial.user_attrs["params"]}
     for trial in stopped:
         assert trial.user_attrs["epochs"] in (3, 9)
-        assert trial.user_attrs["stopped_by"] == "MultiObjectivePruner"
+        epochs = trial.user_attrs["epochs"]
+        assert trial.user_attrs["stopped"] == f"by MultiObjectivePruner, after epoch {epochs}"
     widest, narrowest = study.best_trials[0].values[1], min(t.user_attrs["params"] for t in trained)
     assert widest == narrowest
 
@@ -110,7 +111,8 @@ def test_a_repeat_is_answered_as_its_equal_was() -> None:
     for trial in repeats:
         assert trial.state == study.trials[trial.user_attrs["cached_from"]].state
         assert "intermediate_vectors" not in trial.user_attrs  # it counts once at the rungs
-        assert "stopped_by" not in trial.user_attrs
+        stopped = trial.user_attrs.get("stopped", "")
+        assert not stopped.startswith("by MultiObjectivePruner")
 
 
 @pytest.mark.parametrize(
@@ -334,7 +336,9 @@ def test_a_strategy_is_told_all_that_was_reported() -> None:
     assert [trial.state.name for trial in trained] == [
         "PRUNED" if trial.intermediate_values[1] < 0.5 else "COMPLETE" for trial in trained
     ]
-    assert all(trial.user_attrs["stopped_by"] == "Strategy" for trial in trained if not trial.value)
+    stopped = [trial for trial in trained if trial.state == TrialState.PRUNED]
+    assert stopped
+    assert all(t.user_attrs["stopped"] == "by Strategy, after epoch 1" for t in stopped)
     for number, step, metrics, steps in strategy.asked:
         trial = study.trials[number]
         assert metrics == {"val_accuracy": trial.intermediate_values[step]}

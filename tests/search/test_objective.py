@@ -74,6 +74,7 @@ def test_attributes_of_a_trial() -> None:
     worker = attributes.pop("worker")
     fingerprint = attributes.pop("evaluator_fingerprint")
     claim = attributes.pop("training_key")
+    seconds = attributes.pop("seconds")
 
     assert attributes == {
         "architecture_key": architecture.key,
@@ -91,6 +92,7 @@ def test_attributes_of_a_trial() -> None:
     }
     assert worker.rpartition(":")[2].isdigit()
     assert len(fingerprint) == len(claim) == 32
+    assert seconds.keys() == {"training", "proposing", "storing", "waiting"}
 
 
 def test_the_architecture_is_rebuilt_from_the_parameters() -> None:
