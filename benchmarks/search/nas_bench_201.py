@@ -46,9 +46,9 @@ SPACE = ArchitectureSpace(
 NAMES = [f"cell.edge_{edge}" for edge in EDGES]
 AT = (25, 50, 100, 200, 300)
 LEGEND = """\
-`ours:NAME` is `create_sampler(NAME, space=...)`, `optuna:NAME` Optuna's sampler as it comes (NSGA-II
-with a population of 20), `pyglove:re` its regularised evolution with a population of 20. Every
-search sees the accuracy of one training; the regret is that of the means. [Which strategy
+`ours:NAME` is `create_sampler(NAME, space=...)`, `optuna:NAME` Optuna's sampler as it comes
+(NSGA-II with a population of 20), `pyglove:re` its regularised evolution with a population of 20.
+Every search sees the accuracy of one training; the regret is that of the means. [Which strategy
 when](search.md).
 """
 
