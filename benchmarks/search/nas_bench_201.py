@@ -45,6 +45,12 @@ SPACE = ArchitectureSpace(
 )
 NAMES = [f"cell.edge_{edge}" for edge in EDGES]
 AT = (25, 50, 100, 200, 300)
+LEGEND = """\
+`ours:NAME` is `create_sampler(NAME, space=...)`, `optuna:NAME` Optuna's sampler as it comes
+(NSGA-II with a population of 20), `pyglove:re` its regularised evolution with a population of 20.
+Every search sees the accuracy of one training; the regret is that of the means. [Which strategy
+when](search.md).
+"""
 
 Cells = tuple[str, ...]
 #: Asks a search for a cell, and tells it the accuracy.
@@ -282,7 +288,7 @@ def main() -> None:
     text = markdown(results, arguments.trials, arguments.repeats)
     print(f"\n{text}\n{time.perf_counter() - began:.0f} s")
     if arguments.table is not None:
-        head = f"# Strategies on NAS-Bench-201\n\nMade by `{command_of(arguments)}`.\n\n"
+        head = f"# Strategies on NAS-Bench-201\n\nMade by `{command_of(arguments)}`.\n\n{LEGEND}\n"
         arguments.table.write_text(head + text, encoding="utf-8")
     if arguments.page is not None:
         page(results, arguments.page)
