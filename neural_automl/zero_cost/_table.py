@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, TypeAlias, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from neural_automl.exceptions import ProxyError
@@ -122,15 +121,3 @@ def compute(name: str, model: nn.Module, inputs: Tensor, targets: Tensor) -> flo
         if "more than 1 value per channel" not in str(error):
             raise
         raise ProxyError(f"{name} needs a larger batch for batch normalization") from error
-
-
-def batch_of(inputs: Tensor, targets: Tensor, size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Return some samples of a data set: the same for every network of a study.
-
-    Raises:
-        ValueError: There are fewer.
-    """
-    if size > len(inputs):
-        raise ValueError(f"`size` must be at most {len(inputs)}, the samples, but got {size}")
-    chosen = torch.randperm(len(inputs), generator=torch.Generator().manual_seed(seed))[:size]
-    return inputs[chosen], targets[chosen]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neural_automl.zero_cost import batch_of, log_ranks, rank_gauss
+from neural_automl.zero_cost import log_ranks, rank_gauss
 
 SCORES = st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=30)
 
@@ -45,14 +44,3 @@ def test_rank_gauss_is_finite_and_in_order(scores: list[float]) -> None:
 def test_columns_must_fit(scores: dict[str, list[float]]) -> None:
     with pytest.raises(ValueError, match="each proxy must have a score of each network"):
         log_ranks(scores)
-
-
-def test_a_batch_is_the_same_each_time() -> None:
-    x, y = torch.arange(20.0), torch.arange(20)
-    first, second = batch_of(x, y, 5, seed=1), batch_of(x, y, 5, seed=1)
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[0].long(), first[1])
-    assert len(set(first[1].tolist())) == 5
-    assert not torch.equal(first[1], batch_of(x, y, 5, seed=2)[1])
-    with pytest.raises(ValueError, match="`size` must be at most 20, the samples, but got 21"):
-        batch_of(x, y, 21)
