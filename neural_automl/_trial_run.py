@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import optuna
 from optuna.trial import TrialState
 
+from neural_automl._interruption import REQUESTED, HandedBack
+from neural_automl._leases import ATTEMPTS
 from neural_automl._ledger import KNOWN_EPOCHS, Stopwatch
+from neural_automl._recovery import hand_back
 from neural_automl._rungs import RESUMED_FROM, RUNG
+from neural_automl.checkpoints import CHECKPOINT, NO_CHECKPOINT, Checkpoints
 from neural_automl.early_stopping import may_stop_at
+from neural_automl.exceptions import (
+    CheckpointError,
+    DivergenceError,
+    EvaluationError,
+    FallbackWarning,
+    OutOfMemoryError,
+)
 from neural_automl.pruners.multi_objective import report_vector, should_prune
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+    from neural_automl._leases import Lease
+    from neural_automl._memory import MemoryLimits
     from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import EvaluationContext, Evaluator
     from neural_automl.known_values import Known
 
 
+#: Attribute of a trial: the epoch whose checkpoint its last attempt went on from.
+RESUMED_AT: Final = "resumed_at"
 #: Costs that may be objectives beside the evaluator's metrics.
 COST_METRICS: Final = ("params", "macs", "peak_memory_bytes", "depth")
 
@@ -32,6 +50,8 @@ class TrialRun:
         metrics: What is optimised.
         epochs: Of the training, at most.
         watch: Measures what the reports take.
+        lease: Says whether the trial is still this worker's.
+        checkpoints: Where the state of the training is kept, or None.
         before: Epochs that the network was trained for before this trial, on lower rungs: steps
             go on from them, so that values of two rungs never stand at one step. None where there
             are no rungs, and the pruner decides who is stopped.
@@ -43,6 +63,8 @@ class TrialRun:
         metrics: Sequence[str],
         epochs: int,
         watch: Stopwatch,
+        lease: Lease,
+        checkpoints: Checkpoints | None,
         *,
         before: int | None = None,
     ) -> None:
@@ -50,9 +72,13 @@ class TrialRun:
         self._metrics = metrics
         self._epochs = epochs
         self._watch = watch
+        self._lease = lease
+        self._checkpoints = checkpoints
         self._before = before
         self._reported = 0
         self._was_asked = False
+        # Steps that an attempt reported which died before it kept a checkpoint of them.
+        self._known_steps = _reported_steps(trial) if trial.user_attrs.get(ATTEMPTS) else ()
         self.curve: list[dict[str, float]] = []
         self.weights: Mapping[str, Any] | None = None
         self.epoch = 0
@@ -63,8 +89,86 @@ class TrialRun:
         """The metrics of the last epoch."""
         return self.curve[-1] if self.curve else {}
 
+    def evaluate(
+        self,
+        evaluator: Evaluator,
+        architecture: Architecture,
+        context: EvaluationContext,
+        memory: MemoryLimits,
+    ) -> dict[str, float]:
+        """Train, and turn what can go wrong with a network into an infeasible trial.
+
+        Raises:
+            optuna.TrialPruned: It diverged, found no memory, or cannot be trained.
+        """
+        trial = self._trial
+        try:
+            with self._watch.on("training"):
+                metrics = as_floats(evaluator.evaluate(architecture, context))
+            for metric in self._metrics:
+                if not math.isfinite(metrics.get(metric, 0.0)):
+                    raise DivergenceError(f"{metric} became {metrics[metric]}")
+        except DivergenceError as error:
+            self.record(self.last)
+            raise infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
+        except OutOfMemoryError as error:
+            memory.remember(trial.study, architecture, trial.user_attrs["device"])
+            raise infeasible(trial, {"memory": 1.0}, str(error)) from error
+        except EvaluationError as error:
+            self.record(self.last)
+            raise infeasible(trial, {"training": 1.0}, str(error)) from error
+        return metrics
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Return what the evaluator kept last, in an attempt that was cut off, or None."""
+        if self._checkpoints is None:
+            return None
+        try:
+            state = self._checkpoints.load()
+        except CheckpointError as error:
+            self._trial.set_user_attr(NO_CHECKPOINT, str(error))
+            text = f"trial {self._trial.number} begins anew: {error}"
+            warnings.warn(text, FallbackWarning, stacklevel=2)
+            return None
+        if state is None:
+            return None
+        self.curve, self.epoch = state["curve"], state["epoch"]
+        self._reported = self.epoch
+        self._trial.set_user_attr(RESUMED_AT, self.epoch)
+        evaluators: dict[str, Any] = state["evaluator"]
+        return evaluators
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep the evaluator's state after the epoch that was reported last."""
+        if self._checkpoints is not None:
+            with self._watch.on("storing"):
+                kept = {"evaluator": state, "curve": self.curve, "epoch": self.epoch}
+                self._checkpoints.save(self.epoch, kept)
+
+    def check_lease(self) -> None:
+        """Check that the trial is still this worker's.
+
+        Raises:
+            HandedBack: It was given to another, as this one gave no sign of life.
+        """
+        if self._lease.is_lost():
+            raise HandedBack(f"trial {self._trial.number} was taken over by another worker")
+
+    def leave(self) -> None:
+        """Hand the trial back, with its last epoch kept, if this process was asked to end.
+
+        Raises:
+            HandedBack: It was.
+        """
+        if REQUESTED.is_set() and self.epoch < self._epochs:
+            if self._checkpoints is not None:
+                self._checkpoints.flush()
+            hand_back(self._trial.study, self._trial._trial_id)
+            raise HandedBack(f"trial {self._trial.number} was handed back")
+
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Keep an epoch's metrics and report the one that is optimised."""
+        self.check_lease()
         if step <= self.epoch:
             raise ValueError(
                 f"an evaluator must report epochs from 1 on, rising, but {step} came after "
@@ -76,7 +180,9 @@ class TrialRun:
         with self._watch.on("storing"):
             if len(self._metrics) == 1:
                 if self._metrics[0] in metrics:
-                    self._trial.report(metrics[self._metrics[0]], step + (self._before or 0))
+                    at = step + (self._before or 0)
+                    if at not in self._known_steps:
+                        self._trial.report(metrics[self._metrics[0]], at)
                     self._reported = step
             elif self._may_stop():
                 self._report_vector(step, metrics)
@@ -97,6 +203,7 @@ class TrialRun:
 
     def should_stop(self) -> bool:
         """Ask the pruner, where it can decide anything at this epoch."""
+        self.leave()
         if self._may_stop():
             self._was_asked = True
             with self._watch.on("storing"):
@@ -136,6 +243,10 @@ class TrialRun:
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
 
 
+def _reported_steps(trial: Trial) -> tuple[int, ...]:
+    return tuple(trial.storage.get_trial(trial._trial_id).intermediate_values)
+
+
 def values_of(
     names: Sequence[str], value: str, architecture: Architecture, metrics: Mapping[str, float]
 ) -> float | tuple[float, ...]:
@@ -171,6 +282,7 @@ def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
 #: What a trial says of itself, not of the network that it trained.
 _OWN: Final = frozenset(
     {
+        ATTEMPTS, CHECKPOINT, RESUMED_AT,
         "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
         "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
         "seed", "ticket", "train_seconds", "training_key", "worker", KNOWN_EPOCHS, RESUMED_FROM,

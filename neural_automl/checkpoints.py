@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.trial import TrialState
 
 from neural_automl._leases import ATTEMPTS
 from neural_automl._packing import compress, decompress, pack, unpack
@@ -138,6 +139,31 @@ class Checkpoints:
                 f"the checkpoints of the study would take {_SLOTS * (self._others + size):,} "
                 f"bytes, above the quota of {self._quota:,}"
             )
+
+
+class Leftovers:
+    """The checkpoints of trials that this process has trained: removed once a trial was told."""
+
+    def __init__(self) -> None:
+        self._trials: list[tuple[ArtifactStore, optuna.Study, int]] = []
+
+    def note(self, store: ArtifactStore, trial: Trial) -> None:
+        """Remember a trial that keeps checkpoints."""
+        self._trials.append((store, trial.study, trial._trial_id))
+
+    def remove(self) -> None:
+        """Remove the checkpoints of trials that have ended."""
+        left = []
+        for store, study, trial_id in self._trials:
+            trial = study._storage.get_trial(trial_id)
+            if trial.state.is_finished():
+                remove_checkpoints(store, study, trial)
+            elif trial.state == TrialState.RUNNING:
+                left.append((store, study, trial_id))
+        self._trials = left
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_trials": []}  # of this process
 
 
 def load_checkpoint(store: ArtifactStore, kept: Mapping[str, Any] | None) -> dict[str, Any] | None:

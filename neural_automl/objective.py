@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import math
 import traceback
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 
-from neural_automl._leases import Lease
+from neural_automl._leases import Lease, Watch
 from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
-from neural_automl._recovery import own_name
+from neural_automl._recovery import own_name, recover
 from neural_automl._rung_start import Start, check_rungs
 from neural_automl._rung_start import trial_seed as trial_seed
 from neural_automl._rungs import Ladder, Rungs
 from neural_automl._screen import check_latency, screen
 from neural_automl._terms import Terms, agree
 from neural_automl._trial_run import COST_METRICS as COST_METRICS
-from neural_automl._trial_run import TrialRun, as_floats, infeasible, take_over, values_of
+from neural_automl._trial_run import TrialRun, infeasible, take_over, values_of
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
+from neural_automl.checkpoints import Checkpoints, Leftovers
 from neural_automl.early_stopping import check_pruner
 from neural_automl.evaluation import (
     EvaluationContext,
@@ -31,9 +32,6 @@ from neural_automl.evaluation import (
     direction_of,
 )
 from neural_automl.exceptions import (
-    DivergenceError,
-    EvaluationError,
-    OutOfMemoryError,
     SpaceError,
     StudyError,
 )
@@ -80,6 +78,9 @@ class ArchitectureObjective:
             architecture was trained alike, on the same data.
         artifact_store: Where model source, weights and curve go; ``"auto"`` is a folder beside
             the study's SQLite database (nothing is kept for other storages), None keeps nothing.
+        checkpoints: Whether the state of a training is kept there after each epoch, so that a trial
+            whose worker dies goes on from its last one.
+        checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
         fidelity: What is less on a lower rung: ``epochs``.
         rungs: Epochs of short trainings, rising, and of the whole one at the end. Every network
             is trained for the first; the best go on to the next from their weights, in a trial of
@@ -119,6 +120,8 @@ class ArchitectureObjective:
         value: Literal["last", "best"] = "last",
         reuse: Sequence[str] = (),
         artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
+        checkpoints: bool = True,
+        checkpoint_quota: int | None = None,
         fidelity: Literal["epochs"] = "epochs",
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
@@ -156,18 +159,22 @@ class ArchitectureObjective:
         self.device = device
         self.value = value
         self.artifact_store = artifact_store
+        self.checkpoints = checkpoints
+        self.checkpoint_quota = checkpoint_quota
         self._finishing = False
         self._memory = MemoryLimits()
         self._known = KnownValues(reuse)
         # By reference: an identity is given anew once a study is gone.
-        self._announced: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
+        self._announced: weakref.WeakKeyDictionary[optuna.Study, Watch]
+        self._announced = weakref.WeakKeyDictionary()
+        self._leftovers = Leftovers()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_announced"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._announced = weakref.WeakSet()
+        self._announced = weakref.WeakKeyDictionary()
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -196,6 +203,7 @@ class ArchitectureObjective:
                 metric in the wrong direction, or has several and a pruner that is for one.
         """
         self._announce(trial.study)
+        self.tidy()
         watch = Stopwatch()
         try:
             with watch.on("storing"):
@@ -215,6 +223,14 @@ class ArchitectureObjective:
         # Raised anew, and from nothing: Optuna keeps what is raised in a cycle of references, and
         # the frames of the first one's traceback hold the weights.
         raise optuna.TrialPruned(reason)
+
+    def tidy(self) -> None:
+        """Remove the checkpoints of this objective's trials that have ended since.
+
+        They are needed until a trial is told, which is after this objective has returned. Each call
+        tidies up after the one before; ``AutoMLEngine`` does so at the end.
+        """
+        self._leftovers.remove()
 
     def finish(self, study: optuna.Study) -> None:
         """Bring the best network to the last rung, where none has got there yet.
@@ -261,7 +277,7 @@ class ArchitectureObjective:
                 )
             self._memory.read(study)
             self._known.open(study)
-            self._announced.add(study)
+            self._announced[study] = Watch()
 
     def _store(self, study: optuna.Study) -> ArtifactStore | None:
         return artifact_store_of(study) if self.artifact_store == "auto" else self.artifact_store
@@ -298,7 +314,8 @@ class ArchitectureObjective:
         prints = self._fingerprints(epochs)
         claim = "/".join((identity_of(architecture), *prints.values(), start.text))
         claim = hashlib.sha256(claim.encode()).hexdigest()[:32]
-        with Lease(trial, own_name()):
+        watcher = self._announced[trial.study]
+        with Lease(trial, own_name(), look=lambda: recover(trial.study, watcher)) as lease:
             with watch.on("storing"):
                 for name, value in prints.items():
                     trial.set_user_attr(name, value)
@@ -307,7 +324,7 @@ class ArchitectureObjective:
                 return self._values(architecture, take_over(trial, known))
             if self.max_latency is not None:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
-            return self._train(trial, architecture, epochs, start, watch)
+            return self._train(trial, architecture, epochs, start, watch, lease)
 
     def _train(
         self,
@@ -316,15 +333,22 @@ class ArchitectureObjective:
         epochs: int,
         start: Start,
         watch: Stopwatch,
+        lease: Lease,
     ) -> float | tuple[float, ...]:
         study, store = trial.study, self._store(trial.study)
-        run = TrialRun(trial, self.metrics, epochs, watch, before=start.before)
+        checkpoints = None
+        if store is not None and self.checkpoints:
+            checkpoints = Checkpoints(store, trial, quota=self.checkpoint_quota)
+            self._leftovers.note(store, trial)
+        run = TrialRun(trial, self.metrics, epochs, watch, lease, checkpoints, before=start.before)
         context = EvaluationContext(
             epochs=epochs,
             seed=start.seed(self.seed),
             device=self.device,
             report=run.report,
             should_stop=run.should_stop,
+            load_checkpoint=run.load_checkpoint,
+            save_checkpoint=run.save_checkpoint,
             load_weights=lambda: start.load(study, store),
             keep_weights=run.keep_weights,
         )
@@ -332,7 +356,9 @@ class ArchitectureObjective:
             trial.set_user_attr("max_epochs", epochs)
             trial.set_user_attr("seed", context.seed)
             trial.set_user_attr("device", self._device_name())
-        metrics = self._metrics_of(trial, architecture, context, run, watch)
+        with checkpoints or contextlib.nullcontext():
+            metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
+        run.check_lease()
         with watch.on("storing"):
             run.record(metrics)
             if run.stopped:
@@ -343,35 +369,6 @@ class ArchitectureObjective:
                 save_artifacts(store, trial, architecture, run.weights, run.curve)
             start.end(run, values)
         return values
-
-    def _metrics_of(
-        self,
-        trial: Trial,
-        architecture: Architecture,
-        context: EvaluationContext,
-        run: TrialRun,
-        watch: Stopwatch,
-    ) -> dict[str, float]:
-        """Train, and turn what can go wrong with a network into an infeasible trial."""
-        try:
-            with watch.on("training"):
-                metrics = as_floats(self.evaluator.evaluate(architecture, context))
-            self._check_finite(metrics)
-        except DivergenceError as error:
-            run.record(run.last)
-            raise infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
-        except OutOfMemoryError as error:
-            self._memory.remember(trial.study, architecture, self._device_name())
-            raise infeasible(trial, {"memory": 1.0}, str(error)) from error
-        except EvaluationError as error:
-            run.record(run.last)
-            raise infeasible(trial, {"training": 1.0}, str(error)) from error
-        return metrics
-
-    def _check_finite(self, metrics: Mapping[str, float]) -> None:
-        for metric in self.metrics:
-            if not math.isfinite(metrics.get(metric, 0.0)):
-                raise DivergenceError(f"{metric} became {metrics[metric]}")
 
     def _epochs(self, architecture: Architecture) -> int:
         if self.epochs is not None:

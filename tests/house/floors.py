@@ -39,6 +39,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: (
         "_budget",
         "_fallbacks",
+        "_interruption",
         "_leases",
         "_ledger",
         "_memory",
