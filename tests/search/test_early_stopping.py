@@ -256,7 +256,7 @@ def test_what_the_engine_stops_by(
             "made already takes no options",
         ),
     ],
-    ids=str,
+    ids=["name", "pruner", "slip", "option", "strategy"],
 )
 def test_wrong_early_stopping(
     tmp_path: Path, options: dict[str, Any], error: type[Exception], message: str
