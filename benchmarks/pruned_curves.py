@@ -1,11 +1,12 @@
-"""Regret of samplers under pruners on real learning curves, and how often they propose what a trial has had.
+"""Regret of samplers under pruners on real learning curves, and how often they repeat themselves.
 
-    python benchmarks/pruned_curves.py taskset_rnn.npz --samplers random tpe gaussian_process evolution
+    python benchmarks/pruned_curves.py taskset_rnn.npz --samplers random tpe gaussian_process
 
-The file has `hp` (settings, 8), `hp_names` and `valid_loss` (tasks, settings, epochs + 1): 1,000 settings of an optimiser
-for each of twelve recurrent networks (Metz et al., Using a Thousand Optimization Tasks to Learn Hyperparameter Search
-Strategies, 2020). A configuration is the nearest of these settings. Regret is 0 for the best and 1 for the median setting.
-Ours must repeat nothing, and their mean regret must not be above that of TPE under the same pruner.
+The file has `hp` (settings, 8), `hp_names` and `valid_loss` (tasks, settings, epochs + 1): 1,000
+settings of an optimiser for each of twelve recurrent networks (Metz et al., Using a Thousand
+Optimization Tasks to Learn Hyperparameter Search Strategies, 2020). A configuration is the nearest
+of these settings. Regret is 0 for the best and 1 for the median setting. Ours must repeat nothing,
+and their mean regret must not be above that of TPE under the same pruner.
 """
 
 from __future__ import annotations
@@ -158,7 +159,9 @@ def main() -> int:
                 flush=True,
             )
             failed |= name in OURS and found[:, 1].sum() > 0
-        failed |= any(regrets[name] > regrets.get("tpe", np.inf) for name in OURS if name in regrets)
+        failed |= any(
+            regrets[name] > regrets.get("tpe", np.inf) for name in OURS if name in regrets
+        )
     return int(failed)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.samplers._define_by_run._configuration import (
@@ -11,13 +11,23 @@ from neural_automl.samplers._define_by_run._configuration import (
     draw,
 )
 from neural_automl.samplers._define_by_run._recording import Suggest
-from neural_automl.samplers._define_by_run._values import other_value, other_values
+from neural_automl.samplers._define_by_run._values import (
+    NumericDistribution,
+    from_unit,
+    n_values,
+    other_value,
+    other_values,
+    to_unit,
+)
 
 if TYPE_CHECKING:
     import numpy as np
 
 Feasible = Callable[[Any], bool]
 Identity = Callable[[Any], Hashable]
+
+# A range with more values than this can be moved in by small and by large steps.
+_LONG = 8
 
 
 def mutate(
@@ -93,6 +103,42 @@ def neighbours(
     for index in rng.permutation(len(edits)):
         name, value = edits[int(index)]
         yield complete(suggest, {**configuration.values, name: value}, rng, fixed)
+
+
+def perturbed(
+    suggest: Suggest,
+    configuration: Configuration,
+    rng: np.random.Generator,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    scales: Sequence[float] = (0.02, 0.06, 0.2),
+) -> Configuration | None:
+    """Move some of the numbers together, normally distributed; None if there are no long ranges.
+
+    Args:
+        suggest: The define-by-run function.
+        configuration: Where to start.
+        rng: Draws which numbers move, by how much, and what is completed.
+        fixed: Values that hold as they are.
+        scales: Standard deviations as parts of the range, of which one is drawn.
+    """
+    names = [
+        name
+        for name in changeable(configuration, fixed)
+        if n_values(configuration.distributions[name]) > _LONG
+    ]
+    if not names:
+        return None
+    scale = scales[int(rng.integers(len(scales)))]
+    moved = rng.choice(len(names), int(rng.integers(1, len(names) + 1)), replace=False)
+    values = dict(configuration.values)
+    for index in moved:
+        distribution = configuration.distributions[names[int(index)]]
+        assert isinstance(distribution, NumericDistribution)
+        center = to_unit(distribution, values[names[int(index)]])
+        unit = abs(center + scale * float(rng.standard_normal()))  # reflected at the ends
+        values[names[int(index)]] = from_unit(distribution, 1.0 - abs(1.0 - unit))
+    return complete(suggest, values, rng, fixed)
 
 
 def changeable(configuration: Configuration, fixed: Mapping[str, Any] | None = None) -> list[str]:

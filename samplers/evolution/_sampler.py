@@ -113,7 +113,7 @@ class EvolutionSampler(ConfigurationSampler):
         self._n_startup_trials = n_startup_trials
         self._feasible = feasible
         self._identity = identity
-        self._reader = StudyReader(suggest)
+        self._reader = StudyReader(suggest, identity, feasible)
 
     def propose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
@@ -132,7 +132,7 @@ class EvolutionSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         observations = self._reader.observations(study, but=trial.number)
-        seen = seen_keys(observations, self._identity)
+        seen = seen_keys(observations)
         population = self._population(study, observations)
         children: Iterator[Configuration] = iter(())
         if population:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from neural_automl.samplers._define_by_run import Configuration, Suggest, draw, neighbours
+from neural_automl.samplers._define_by_run import (
+    Configuration,
+    Suggest,
+    draw,
+    neighbours,
+    perturbed,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +32,7 @@ class SearchSettings:
         n_parents: Configurations whose neighbours are looked at in one round.
         n_rounds: Rounds at most; the search ends when the best has been a parent.
         n_starts: Observations, best predicted first, whose neighbours are looked at first.
+        n_moves: Besides its neighbours, so many moves of several long ranges at once.
     """
 
     n_random: int = 100
@@ -33,6 +40,7 @@ class SearchSettings:
     n_parents: int = 3
     n_rounds: int = 5
     n_starts: int = 5
+    n_moves: int = 20
 
 
 def search(
@@ -61,7 +69,12 @@ def search(
             pool.update(zip(new, score(new).tolist(), strict=True))
 
     def around(parent: Configuration) -> Iterable[Configuration]:
-        return islice(neighbours(suggest, parent, rng, fixed=fixed), settings.n_neighbours)
+        yield from islice(neighbours(suggest, parent, rng, fixed=fixed), settings.n_neighbours)
+        for _ in range(settings.n_moves):
+            moved = perturbed(suggest, parent, rng, fixed=fixed)
+            if moved is None:
+                break
+            yield moved
 
     first = [draw(suggest, rng, fixed) for _ in range(settings.n_random)]
     add([*first, *(near for start in starts for near in around(start))])

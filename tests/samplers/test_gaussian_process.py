@@ -14,7 +14,7 @@ from scipy.stats import norm
 from neural_automl.exceptions import FallbackWarning
 from neural_automl.samplers._define_by_run import StudyReader, complete, draw, losses
 from neural_automl.samplers.gaussian_process import GaussianProcessSampler
-from neural_automl.samplers.gaussian_process import _sampler as sampler_module
+from neural_automl.samplers.gaussian_process import _surrogate as surrogate_module
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
 from neural_automl.samplers.gaussian_process._encoding import Encoder, Part
 from neural_automl.samplers.gaussian_process._model import (
@@ -23,6 +23,7 @@ from neural_automl.samplers.gaussian_process._model import (
     _loss,
     fit,
 )
+from neural_automl.samplers.gaussian_process._surrogate import best_and_latest
 from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 from tests.samplers.spaces import cells, cells_value, tree, tree_value
 
@@ -63,7 +64,8 @@ def test_posterior_is_the_formula() -> None:
         for p, q, weights, amplitude in zip(a, b, learned.weights, learned.amplitudes, strict=True):
             scale = np.exp([weights[p.names[group]] for group in p.groups])
             difference = p.points[:, None, :] - q.points[None, :, :]
-            total = total + math.exp(amplitude) * np.exp(-(scale * difference**2).sum(axis=2))
+            r = np.sqrt(5 * (scale * difference**2).sum(axis=2))
+            total = total + math.exp(amplitude) * (1 + r + r**2 / 3) * np.exp(-r)
         return total
 
     inverse = np.linalg.inv(kernel(parts, parts) + (math.exp(learned.noise) + 1e-6) * np.eye(20))
@@ -213,11 +215,19 @@ def test_pruned_trial_gets_the_final_value_of_its_place(last: float, expected: f
     assert found[:, 0].tolist() == [1.0, 2.0, expected]
 
 
-def test_pruned_trials_alone_count_by_their_last_values() -> None:
-    study = _curves(([6.0], True), ([9.0, 3.0], True), ([], True), ([math.nan], True))
+def test_trial_pruned_early_is_told_from_one_pruned_later() -> None:
+    study = _curves(([6.0, 1.0], False), ([8.0, 2.0], True), ([9.0], True), ([7.0], True))
     found = losses(StudyReader(cells).observations(study), study.directions)
 
-    assert found[:, 0].tolist() == [6.0, 3.0, 6.0, 6.0]
+    # The second is worse than the first by 1 at the end; the third by 1 than the second.
+    assert found[:, 0].tolist() == [1.0, 2.0, 3.0, 1.5]
+
+
+def test_pruned_trials_alone_count_by_their_last_values() -> None:
+    study = _curves(([6.0], True), ([9.0], True), ([], True), ([math.nan], True))
+    found = losses(StudyReader(cells).observations(study), study.directions)
+
+    assert found[:, 0].tolist() == [6.0, 9.0, 9.0, 9.0]
 
 
 def test_running_trials_spread_the_next_ones() -> None:
@@ -248,7 +258,7 @@ def test_features_teach_what_choices_hide() -> None:
     ("features", "message"),
     [
         (lambda cell: [math.nan], "must give finite numbers"),
-        (lambda cell: [0.0] * (1 + cell.count("a")), "inhomogeneous|equally many"),
+        (lambda cell: [0.0] * (1 + cell.count("a")), "equally many numbers each time"),
     ],
     ids=["nan", "other length"],
 )
@@ -271,8 +281,8 @@ def test_more_trials_than_are_read() -> None:
 def test_best_and_latest_are_read() -> None:
     loss = np.array([0.0, 9.0, 8.0, 1.0, 7.0, 6.0])
 
-    assert sampler_module._best_and_latest(loss, 4) == [0, 3, 4, 5]
-    assert sampler_module._best_and_latest(loss, 6) == list(range(6))
+    assert best_and_latest(loss, 4) == [0, 3, 4, 5]
+    assert best_and_latest(loss, 6) == list(range(6))
 
 
 def test_singular_matrix_is_a_random_proposal_that_is_recorded(
@@ -281,7 +291,7 @@ def test_singular_matrix_is_a_random_proposal_that_is_recorded(
     def singular(*arguments: Any) -> Hyperparameters:
         raise np.linalg.LinAlgError("not positive definite")
 
-    monkeypatch.setattr(sampler_module, "fit", singular)
+    monkeypatch.setattr(surrogate_module, "fit", singular)
     sampler = GaussianProcessSampler(cells, n_startup_trials=2, seed=0)
     study = optuna.create_study(sampler=sampler)
     with pytest.warns(FallbackWarning, match="trial 2: random instead of Gaussian process"):
