@@ -54,9 +54,9 @@ class Settings:
     ) -> None:
         far = np.array([from_one and str(name).startswith("beta") for name in names])
         self._values = np.where(far, 1.0 - values, values)
-        names = [f"1-{name}" if one else str(name) for name, one in zip(names, far, strict=True)]
+        labels = [f"1-{name}" if one else str(name) for name, one in zip(names, far, strict=True)]
         low, high = self._values.min(axis=0).tolist(), self._values.max(axis=0).tolist()
-        self._ranges = list(zip(names, low, high, strict=True))
+        self._ranges = list(zip(labels, low, high, strict=True))
         logs = np.log(self._values)
         self._low, self._width = logs.min(axis=0), np.ptp(logs, axis=0)
         self._points = (logs - self._low) / self._width

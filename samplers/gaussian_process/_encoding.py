@@ -144,7 +144,7 @@ class Encoder:
         low, width, log = self._ranges[columns].T
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.where(log > 0, np.log(values), values)
-        return _RANGE * (np.clip((values - low) / width, 0.0, 1.0) - 0.5)
+        return np.asarray(_RANGE * (np.clip((values - low) / width, 0.0, 1.0) - 0.5))
 
     def counts(self, configurations: Sequence[Configuration]) -> Part | None:
         """How often each category was taken over the parameters that share their categories."""
