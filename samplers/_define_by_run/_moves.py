@@ -14,7 +14,7 @@ from neural_automl.samplers._define_by_run._recording import Suggest
 from neural_automl.samplers._define_by_run._values import (
     NumericDistribution,
     from_unit,
-    n_values,
+    is_long,
     other_value,
     other_values,
     to_unit,
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 Feasible = Callable[[Any], bool]
 Identity = Callable[[Any], Hashable]
-
-# A range with more values than this can be moved in by small and by large steps.
-_LONG = 8
 
 
 def mutate(
@@ -81,6 +78,7 @@ def neighbours(
     *,
     fixed: Mapping[str, Any] | None = None,
     n_numeric: int = 4,
+    long_ranges: bool = True,
 ) -> Iterator[Configuration]:
     """Every configuration that differs in one parameter, in random order, made one by one.
 
@@ -92,10 +90,12 @@ def neighbours(
         rng: Orders them and draws what is completed.
         fixed: Values that hold as they are.
         n_numeric: How many values to try of a parameter with a long or continuous range.
+        long_ranges: Whether these change at all.
     """
     edits = [
         (name, value)
         for name in changeable(configuration, fixed)
+        if long_ranges or not is_long(configuration.distributions[name])
         for value in other_values(
             configuration.distributions[name], configuration.values[name], rng, n_numeric
         )
@@ -125,7 +125,7 @@ def perturbed(
     names = [
         name
         for name in changeable(configuration, fixed)
-        if n_values(configuration.distributions[name]) > _LONG
+        if is_long(configuration.distributions[name])
     ]
     if not names:
         return None

@@ -16,6 +16,8 @@ from optuna.distributions import (
 
 NumericDistribution = IntDistribution | FloatDistribution
 
+_LONG = 8
+
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a distribution can give the value; never raises."""
@@ -39,6 +41,11 @@ def n_values(distribution: BaseDistribution) -> float:
     if distribution.step is None:
         return 1 if distribution.single() else math.inf
     return round((distribution.high - distribution.low) / distribution.step) + 1
+
+
+def is_long(distribution: BaseDistribution) -> bool:
+    """Whether it is a range of numbers that small and large steps can be made in."""
+    return isinstance(distribution, NumericDistribution) and n_values(distribution) > _LONG
 
 
 def draw_value(distribution: BaseDistribution, rng: np.random.Generator) -> Any:

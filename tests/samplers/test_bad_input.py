@@ -240,7 +240,7 @@ def test_ranges_that_change_in_the_middle(make: Make) -> None:
         width = trial.suggest_int("width", 1, high)
         return width + trial.suggest_float("x", 0.1 * width, 10.0 * width, log=True)
 
-    study = optuna.create_study(sampler=make(suggest, seed=0))
+    study = optuna.create_study(direction="maximize", sampler=make(suggest, seed=0))
     study.optimize(suggest, n_trials=8)
     high = 30
     study.optimize(suggest, n_trials=12)
