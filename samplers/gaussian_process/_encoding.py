@@ -140,6 +140,23 @@ class Encoder:
             points[row, column] = _RANGE * (unit - 0.5)
         return Part(points, self._groups, self._names)
 
+    def numbers(self, choices: Part) -> Part | None:
+        """The numbers alone, with weights of their own; None if there are no others beside them.
+
+        What is learned of them then holds whatever the other choices are.
+
+        Args:
+            choices: What `choices` gave.
+        """
+        owners = [self._names[group] for group in self._groups]
+        names = tuple(dict.fromkeys(name for name in owners if name in self._numbers))
+        if not 0 < len(names) < len(self._names):
+            return None
+        index = {name: i for i, name in enumerate(names)}
+        columns = [i for i, name in enumerate(owners) if name in index]
+        groups = np.array([index[owners[i]] for i in columns], dtype=np.intp)
+        return Part(choices.points[:, columns], groups, tuple(f"number:{name}" for name in names))
+
     def _units(self, columns: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
         low, width, log = self._ranges[columns].T
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -75,10 +75,9 @@ class Surrogate:
         return acquisition(mean, deviation, float(self._means.max()))
 
     def _encode(self, configurations: Sequence[Configuration]) -> list[Part]:
-        parts = [self._encoder.choices(configurations)]
-        counts = self._encoder.counts(configurations)
-        if counts is not None:
-            parts.append(counts)
+        choices = self._encoder.choices(configurations)
+        further = (self._encoder.counts(configurations), self._encoder.numbers(choices))
+        parts = [choices, *(part for part in further if part is not None)]
         if self._features is not None and self._seen is not None:
             rows = [self._features(each.result) for each in configurations]
             parts.append(feature_part(feature_matrix(rows), self._seen))

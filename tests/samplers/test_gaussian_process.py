@@ -24,7 +24,7 @@ from neural_automl.samplers.gaussian_process._model import (
     fit,
 )
 from neural_automl.samplers.gaussian_process._surrogate import best_and_latest
-from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
+from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise, worth
 from tests.samplers.spaces import cells, cells_value, tree, tree_value
 
 if TYPE_CHECKING:
@@ -173,6 +173,29 @@ def test_normal_scores() -> None:
     assert scores[2] == scores[3]
     assert (scores.mean(), scores.std()) == (pytest.approx(0), pytest.approx(1))
     assert rank_gauss(np.ones(3)).tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 1.0], [-1e308, 0.0, 1.0, 1e308], [5.0, 5.0, 5.0, 5.0]],
+    ids=["even", "ties", "huge", "equal"],
+)
+def test_worth_keeps_the_order(values: list[float]) -> None:
+    found = worth(np.array(values))
+
+    assert np.isfinite(found).all()
+    assert ((np.diff(values) > 0) == (np.diff(found) > 0)).all()
+    assert found.mean() == pytest.approx(0, abs=1e-9)
+
+
+def test_worth_of_outliers_and_of_small_steps() -> None:
+    plain = worth(np.array([0.0, 1.0, 2.0, 3.0, 4.0]))
+    outlier = worth(np.array([-1e9, 1.0, 2.0, 3.0, 4.0]))
+    step = worth(np.array([0.0, 1.0, 2.0, 3.0, 3.001]))
+
+    np.testing.assert_allclose(plain, outlier, atol=1e-9)
+    # By rank alone the last step would be as large as the first.
+    assert step[4] - step[3] < 0.6 * (step[1] - step[0])
 
 
 def test_scalarised_loss_keeps_dominance() -> None:
