@@ -100,8 +100,9 @@ def _match(lasts: NDArray[np.float64], pairs: list[tuple[float, float]]) -> NDAr
     if not pairs:
         return lasts
     seen, final = np.sort(np.array(pairs), axis=0).T
-    beyond = lasts - np.clip(lasts, seen[0], seen[-1])
-    return np.asarray(np.interp(lasts, seen, final) + beyond)
+    with np.errstate(over="ignore"):  # the distance of two finite numbers may be infinite
+        beyond = lasts - np.clip(lasts, seen[0], seen[-1])
+        return np.asarray(np.interp(lasts, seen, final) + beyond)
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,7 +12,9 @@ from scipy.stats import rankdata
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_RESOLUTION = 0.02
+_RESOLUTION = 0.05
+# In steps of that: what is farther below the best is tied.
+_FARTHEST = 1e6
 
 
 def rank_gauss(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -32,8 +34,8 @@ def worth(values: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
 
     By ranks, outliers do no harm. But by ranks alone a step beyond the best counts as much however
     small it is, and where many trials differ by little, as on a plateau, their noise is spread
-    over all the scores. So values that differ by less than a fiftieth of what the search has gained
-    so far are tied.
+    over all the scores. So values that differ by less than a twentieth of what the search has
+    gained so far are tied.
 
     Args:
         values: Finite, larger is better. Shape (n,).
@@ -43,7 +45,9 @@ def worth(values: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
     resolution = _RESOLUTION * (best - usual)
     if resolution <= 0 or not math.isfinite(resolution):
         return rank_gauss(values)
-    return rank_gauss(np.round((values - best) / resolution))
+    # Halved, as the distance of two finite numbers may be infinite.
+    cut = np.maximum(values, best - _FARTHEST * resolution)
+    return rank_gauss(np.round((0.5 * cut - 0.5 * best) / (0.5 * resolution)))
 
 
 def scalarise(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -108,7 +108,9 @@ def test_features_must_be_a_function() -> None:
 
 
 @every
-@pytest.mark.parametrize("values", [[1.0], [INF], [-INF], [NAN], [INF, 1.0, NAN, -INF, 2.0, 1e300]])
+@pytest.mark.parametrize(
+    "values", [[1.0], [INF], [-INF], [NAN], [INF, 1.0, NAN, -INF, 2.0, 1e308, -1e308]]
+)
 def test_values_that_say_little_stop_no_study(make: Make, values: list[float]) -> None:
     study = optuna.create_study(sampler=make(tree, seed=0))
 
@@ -137,14 +139,15 @@ def test_the_same_with_two_objectives(make: Make, values: list[float]) -> None:
 
 
 @every
-@pytest.mark.parametrize("last", [None, NAN, INF, 1.0])
+@pytest.mark.parametrize("last", [None, NAN, INF, 1e308, 1.0])
 def test_trials_that_are_all_pruned(make: Make, last: float | None) -> None:
     study = optuna.create_study(sampler=make(tree, seed=0))
 
     def objective(trial: Trial) -> float:
         tree(trial)
-        if last is not None:
-            trial.report(last, 0)
+        curve = [] if last is None else [-1e308, last, last]
+        for step, value in enumerate(curve[: trial.number % 3 + 1]):
+            trial.report(value, step)
         raise optuna.TrialPruned
 
     _optimise(study, objective, 10)
