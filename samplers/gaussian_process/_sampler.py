@@ -33,7 +33,7 @@ from neural_automl.samplers.gaussian_process._surrogate import (
     Surrogate,
     best_and_latest,
 )
-from neural_automl.samplers.gaussian_process._targets import scalarise, worth
+from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,8 +47,8 @@ _N_SHOWN = 20
 class GaussianProcessSampler(ConfigurationSampler):
     """Bayesian optimisation of whole configurations, also of spaces with conditional choices.
 
-    A Gaussian process learns from the trials of the study: from complete ones by value and rank,
-    from pruned ones by what their last value says at its step, from failed and infeasible
+    A Gaussian process learns from the trials of the study: from complete ones by the rank of their
+    value, from pruned ones by what their last value says at its step, from failed and infeasible
     ones as from the worst. Its kernel adds up three similarities: choices (a weight for each is
     learned; one that is not active is a level of its own), counts of the categories over all
     parameters that share them, and the caller's features. A local search finds where the
@@ -177,8 +177,7 @@ class GaussianProcessSampler(ConfigurationSampler):
         kept = best_and_latest(loss, self._max_observations)
         known = [c for i in kept if (c := finished[i].configuration) is not None]
         shown = [draw(self._suggest, rng, fixed) for _ in range(_N_SHOWN)]
-        usual = -float(np.median(loss[: self._n_startup_trials]))
-        target = worth(-loss[kept], usual)
+        target = rank_gauss(-loss[kept])
         surrogate = Surrogate(known, target, running, shown, self._features)
 
         def score(some: Sequence[Configuration]) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +10,6 @@ from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_RESOLUTION = 0.05
-# In steps of that: what is farther below the best is tied.
-_FARTHEST = 1e6
 
 
 def rank_gauss(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -27,27 +22,6 @@ def standardise(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean 0 and variance 1, or all 0 where all are equal."""
     deviation = float(values.std())
     return (values - values.mean()) / deviation if deviation > 0 else np.zeros_like(values)
-
-
-def worth(values: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
-    """What the process predicts: normal scores of values that are cut to a resolution.
-
-    By ranks, outliers do no harm. But by ranks alone a step beyond the best counts as much however
-    small it is, and where many trials differ by little, as on a plateau, their noise is spread
-    over all the scores. So values that differ by less than a twentieth of what the search has
-    gained so far are tied.
-
-    Args:
-        values: Finite, larger is better. Shape (n,).
-        usual: What a configuration drawn at random is worth.
-    """
-    best = float(values.max())
-    resolution = _RESOLUTION * (best - usual)
-    if resolution <= 0 or not math.isfinite(resolution):
-        return rank_gauss(values)
-    # Halved, as the distance of two finite numbers may be infinite.
-    cut = np.maximum(values, best - _FARTHEST * resolution)
-    return rank_gauss(np.round((0.5 * cut - 0.5 * best) / (0.5 * resolution)))
 
 
 def scalarise(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from neural_automl.samplers.gaussian_process._model import (
     fit,
 )
 from neural_automl.samplers.gaussian_process._surrogate import best_and_latest
-from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise, worth
+from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 from tests.samplers.spaces import cells, cells_value, tree, tree_value
 
 if TYPE_CHECKING:
@@ -189,29 +189,6 @@ def test_normal_scores() -> None:
     assert scores[2] == scores[3]
     assert (scores.mean(), scores.std()) == (pytest.approx(0), pytest.approx(1))
     assert rank_gauss(np.ones(3)).tolist() == [0.0, 0.0, 0.0]
-
-
-@pytest.mark.parametrize("usual", [2.0, 0.0, 9.0, -1e308])
-@pytest.mark.parametrize(
-    "values",
-    [[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 1.0], [-1e308, 0.0, 1.0, 1e308], [5.0, 5.0, 5.0, 5.0]],
-    ids=["even", "ties", "huge", "equal"],
-)
-def test_worth_keeps_the_order(values: list[float], usual: float) -> None:
-    found = worth(np.array(values), usual)
-
-    assert np.isfinite(found).all()
-    assert (np.diff(found) >= 0).all()
-    assert found.mean() == pytest.approx(0, abs=1e-9)
-
-
-def test_small_steps_are_tied_and_outliers_do_no_harm() -> None:
-    found = worth(np.array([-1e9, 0.0, 0.001, 2.0, 3.0, 3.001]), usual=0.0)
-
-    assert found[1] == found[2]
-    assert found[4] == found[5]
-    assert found[0] < found[1] < found[3] < found[4]
-    assert found[0] > -2.0
 
 
 def test_scalarised_loss_keeps_dominance() -> None:
