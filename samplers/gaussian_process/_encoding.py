@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from neural_automl.samplers._define_by_run import Configuration, NumericDistribution, ends, to_unit
+from neural_automl.samplers._define_by_run import (
+    Configuration,
+    NumericDistribution,
+    ends,
+    is_long,
+    to_unit,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +90,9 @@ class Encoder:
                 distributions[name] = distribution
                 active[name] = active.get(name, 0) + 1
         self._open = {n: d for n, d in distributions.items() if not d.single()}
+        self._long = {name for name, each in self._open.items() if is_long(each)}
+        #: Whether there are ranges of numbers that can be moved in by small steps, and choices too.
+        self.mixed = 0 < len(self._long) < len(self._open)
         self._optional = [
             name for name, n in active.items() if n < len(configurations) and name in distributions
         ]
@@ -141,17 +150,17 @@ class Encoder:
         return Part(points, self._groups, self._names)
 
     def numbers(self, choices: Part) -> Part | None:
-        """The numbers alone, with weights of their own; None if there are no others beside them.
+        """The long ranges alone, with weights of their own; None if the space is not `mixed`.
 
         What is learned of them then holds whatever the other choices are.
 
         Args:
             choices: What `choices` gave.
         """
-        owners = [self._names[group] for group in self._groups]
-        names = tuple(dict.fromkeys(name for name in owners if name in self._numbers))
-        if not 0 < len(names) < len(self._names):
+        if not self.mixed:
             return None
+        owners = [self._names[group] for group in self._groups]
+        names = tuple(dict.fromkeys(name for name in owners if name in self._long))
         index = {name: i for i, name in enumerate(names)}
         columns = [i for i, name in enumerate(owners) if name in index]
         groups = np.array([index[owners[i]] for i in columns], dtype=np.intp)

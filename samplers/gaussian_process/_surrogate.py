@@ -19,6 +19,9 @@ Features = Callable[[Any], Sequence[float]]
 
 # Learning the kernel reads so many trials at most; their number cubed is what it costs.
 _MAX_FITTED = 120
+# Targets have variance 1. Numbers can be refined without end, and by rank each step counts however
+# small it is: without a margin the choices beside them would stay what they were.
+_MARGIN = 0.25
 
 
 class Surrogate:
@@ -72,7 +75,8 @@ class Surrogate:
     ) -> NDArray[np.float64]:
         """How much each promises over the best predicted mean. Shape (m,)."""
         mean, deviation = self._posterior.mean_and_deviation(self._encode(configurations))
-        return acquisition(mean, deviation, float(self._means.max()))
+        margin = _MARGIN if self._encoder.mixed else 0.0
+        return acquisition(mean, deviation, float(self._means.max()) + margin)
 
     def _encode(self, configurations: Sequence[Configuration]) -> list[Part]:
         choices = self._encoder.choices(configurations)

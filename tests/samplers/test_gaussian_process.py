@@ -12,7 +12,14 @@ from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
 from neural_automl.exceptions import FallbackWarning
-from neural_automl.samplers._define_by_run import StudyReader, complete, draw, losses
+from neural_automl.samplers._define_by_run import (
+    Configuration,
+    StudyReader,
+    complete,
+    draw,
+    losses,
+    neighbours,
+)
 from neural_automl.samplers.gaussian_process import GaussianProcessSampler
 from neural_automl.samplers.gaussian_process import _surrogate as surrogate_module
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
@@ -23,7 +30,7 @@ from neural_automl.samplers.gaussian_process._model import (
     _loss,
     fit,
 )
-from neural_automl.samplers.gaussian_process._surrogate import best_and_latest
+from neural_automl.samplers.gaussian_process._surrogate import Surrogate, best_and_latest
 from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 from tests.samplers.spaces import cells, cells_value, tree, tree_value
 
@@ -164,13 +171,58 @@ def test_numbers_have_a_part_of_their_own_beside_choices() -> None:
     part = encoder.numbers(encoder.choices(drawn))
 
     assert part is not None
-    assert part.names == ("number:depth", "number:rate", "number:units")
+    assert part.names == ("number:rate",)
     assert np.ptp(part.points, axis=0).min() > 0
 
     numeric = [draw(lambda trial: trial.suggest_float("x", 0, 1), rng) for _ in range(5)]
     for some in (numeric, [draw(cells, rng) for _ in range(5)]):
         encoder = Encoder(some)
         assert encoder.numbers(encoder.choices(some)) is None
+
+
+def _numbers(trial: BaseTrial) -> float:
+    return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("suggest", "margin"),
+    [(tree, 0.25), (cells, 0.0), (_numbers, 0.0)],
+    ids=["mixed", "choices", "numbers"],
+)
+def test_improvement_is_over_the_best_mean_and_a_margin_where_there_are_both(
+    suggest: Any, margin: float
+) -> None:
+    rng = np.random.default_rng(0)
+    points = [draw(suggest, rng) for _ in range(20)]
+    surrogate = Surrogate(points, rank_gauss(rng.standard_normal(20)), [], [])
+    over = []
+
+    def acquisition(mean: Any, deviation: Any, best: float) -> Any:
+        over.append(best)
+        return mean
+
+    means = surrogate.score(points, acquisition)
+
+    assert over[0] - means.max() == pytest.approx(margin)
+    assert surrogate.best(1) == [points[int(means.argmax())]]
+
+
+def test_running_ones_lower_the_deviation_and_keep_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    points = [draw(cells, rng) for _ in range(20)]
+    new = next(near for near in neighbours(cells, points[0], rng) if near not in points)
+    target = rank_gauss(rng.standard_normal(20))
+
+    def both(running: list[Configuration]) -> tuple[float, float]:
+        surrogate = Surrogate(points, target, running, [new])
+        mean = surrogate.score([new], lambda mean, deviation, best: mean)
+        deviation = surrogate.score([new], lambda mean, deviation, best: deviation)
+        return float(mean[0]), float(deviation[0])
+
+    before, after = both([]), both([new])
+
+    assert after[0] == pytest.approx(before[0], abs=1e-6)
+    assert after[1] < before[1]
 
 
 def test_single_choice_has_no_counts() -> None:
