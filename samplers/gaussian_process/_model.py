@@ -150,8 +150,20 @@ def _kernel(
 ) -> NDArray[np.float64]:
     total = np.zeros((len(first[0]), len(second[0])))
     for a, b, amplitude in zip(first, second, amplitudes, strict=True):
-        total += amplitude * np.exp(-_distances(a, b))
+        total += amplitude * _matern(_distances(a, b))[0]
     return total
+
+
+def _matern(
+    squares: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The Matern kernel 5/2 of squared distances, and minus its derivative by these.
+
+    Source: Rasmussen and Williams, 2006, eq. 4.17.
+    """
+    r = np.sqrt(5.0 * squares)
+    decay = np.exp(-r)
+    return (1.0 + r + r * r / 3.0) * decay, (5.0 / 6.0) * (1.0 + r) * decay
 
 
 def _distances(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -170,13 +182,15 @@ def _loss(
     n = len(target)
     amplitudes = np.exp(x[-1 - len(parts) : -1])
     noise = math.exp(x[-1])
-    kernels, scaled, start = [], [], 0
+    kernels, slopes, scaled, start = [], [], [], 0
     for part, amplitude in zip(parts, amplitudes, strict=True):
         logs = x[start : start + len(part.names)]
         start += len(part.names)
         points = part.points * np.exp(0.5 * logs)[part.groups]
         scaled.append(points)
-        kernels.append(amplitude * np.exp(-_distances(points, points)))
+        value, slope = _matern(_distances(points, points))
+        kernels.append(amplitude * value)
+        slopes.append(amplitude * slope)
     total = sum(kernels[1:], start=kernels[0].copy())
     total[np.diag_indices(n)] += noise + _JITTER
     factor = cho_factor(total, lower=True, check_finite=False)
@@ -184,8 +198,8 @@ def _loss(
     # d loss / d K, halved: tr((K^-1 - alpha alpha^T) dK) / 2 (eq. 5.9).
     outer = 0.5 * (cho_solve(factor, np.eye(n), check_finite=False) - np.outer(alpha, alpha))
     gradient, start = np.empty_like(x), 0
-    for part, points, kernel in zip(parts, scaled, kernels, strict=True):
-        inner = outer * kernel
+    for part, points, slope in zip(parts, scaled, slopes, strict=True):
+        inner = outer * slope
         # Sum over pairs of inner times the squared distance in each column, without the pairs.
         columns = 2.0 * (inner.sum(1) @ (points * points)) - 2.0 * np.einsum(
             "ij,ij->j", points, inner @ points
