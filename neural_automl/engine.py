@@ -216,6 +216,7 @@ class AutoMLEngine:
             study = self._open_study(objective, max_trials)
             objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
             reason = _run(study, objective, max_trials, timeout, [*callbacks, *ends])
+            objective.tidy()
             write_ledger(study)
         self._result = self._make_result(study, space, reason)
         return self._result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,18 +35,21 @@ class Part:
         points: Shape (n, columns).
         groups: Which weight each column shares, shape (columns,).
         names: A name for each weight, by which a fitted one is found again.
+        smooth: Whether the kernel is smooth in the points, as it should be in numbers, or falls by
+            a constant factor with each choice that differs.
     """
 
     points: NDArray[np.float64]
     groups: NDArray[np.intp]
     names: tuple[str, ...]
+    smooth: bool = False
 
     def __len__(self) -> int:
         return len(self.points)
 
     def take(self, rows: Sequence[int]) -> Part:
         """Give the part with these rows alone."""
-        return Part(self.points[list(rows)], self.groups, self.names)
+        return replace(self, points=self.points[list(rows)])
 
 
 def feature_part(features: NDArray[np.float64], seen: NDArray[np.float64]) -> Part:
@@ -91,6 +94,7 @@ class Encoder:
                 active[name] = active.get(name, 0) + 1
         self._open = {n: d for n, d in distributions.items() if not d.single()}
         self._long = {name for name, each in self._open.items() if is_long(each)}
+        self.smooth = bool(self._long)
         #: Whether there are ranges of numbers that can be moved in by small steps, and choices too.
         self.mixed = 0 < len(self._long) < len(self._open)
         self._optional = [
@@ -147,7 +151,7 @@ class Encoder:
         points[numbers[:2]] = self._units(np.array(numbers[1], dtype=np.intp), np.array(numbers[2]))
         for row, column, unit in others:
             points[row, column] = _RANGE * (unit - 0.5)
-        return Part(points, self._groups, self._names)
+        return Part(points, self._groups, self._names, self.smooth)
 
     def numbers(self, choices: Part) -> Part | None:
         """The long ranges alone, with weights of their own; None if the space is not `mixed`.
@@ -164,7 +168,9 @@ class Encoder:
         index = {name: i for i, name in enumerate(names)}
         columns = [i for i, name in enumerate(owners) if name in index]
         groups = np.array([index[owners[i]] for i in columns], dtype=np.intp)
-        return Part(choices.points[:, columns], groups, tuple(f"number:{name}" for name in names))
+        return Part(
+            choices.points[:, columns], groups, tuple(f"number:{name}" for name in names), True
+        )
 
     def _units(self, columns: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
         low, width, log = self._ranges[columns].T
@@ -196,7 +202,7 @@ class Encoder:
         scale = [math.sqrt(len(names)) for _, names in self._counted]
         points /= np.array([scale[group] for group in groups])
         names = tuple(f"count:{min(names)}" for _, names in self._counted)
-        return Part(points, np.array(groups, dtype=np.intp), names)
+        return Part(points, np.array(groups, dtype=np.intp), names, self.smooth)
 
 
 # The one column of a number.

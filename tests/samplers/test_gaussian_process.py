@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def _parts(rng: np.random.Generator, n: int = 20) -> list[Part]:
     groups = np.array([0, 0, 1, 2, 2])
     return [
-        Part(rng.random((n, 5)), groups, ("a", "b", "c")),
+        Part(rng.random((n, 5)), groups, ("a", "b", "c"), smooth=True),
         Part(rng.random((n, 2)), np.array([0, 0]), ("d",)),
     ]
 
@@ -71,8 +71,10 @@ def test_posterior_is_the_formula() -> None:
         for p, q, weights, amplitude in zip(a, b, learned.weights, learned.amplitudes, strict=True):
             scale = np.exp([weights[p.names[group]] for group in p.groups])
             difference = p.points[:, None, :] - q.points[None, :, :]
-            r = np.sqrt(5 * (scale * difference**2).sum(axis=2))
-            total = total + math.exp(amplitude) * (1 + r + r**2 / 3) * np.exp(-r)
+            squares = (scale * difference**2).sum(axis=2)
+            r = np.sqrt(5 * squares)
+            fall = (1 + r + r**2 / 3) * np.exp(-r) if p.smooth else np.exp(-squares)
+            total = total + math.exp(amplitude) * fall
         return total
 
     inverse = np.linalg.inv(kernel(parts, parts) + (math.exp(learned.noise) + 1e-6) * np.eye(20))

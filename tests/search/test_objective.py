@@ -344,6 +344,7 @@ def test_artifacts_lie_beside_the_database(tmp_path: Path) -> None:
     )
 
     study.optimize(objective, n_trials=1)
+    objective.tidy()
 
     trial = study.trials[0]
     names = {meta.filename for meta in get_all_artifact_meta(trial, storage=study._storage)}
