@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
 
-from neural_automl._budget import Budget
-from neural_automl._options import lookup
+from neural_automl._budget import set_budget
+from neural_automl._running import default_workers, run_search
+from neural_automl._search_checks import check_data, check_names, measured_metrics
 from neural_automl._search_result import SearchResult as SearchResult
+from neural_automl._study_settings import StudySettings
 from neural_automl._terms import agree
+from neural_automl._worker import Callback, SearchWorker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import create_pruner
-from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
-from neural_automl.exceptions import EvaluationError, StudyError
+from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
+from neural_automl.exceptions import StudyError
+from neural_automl.executor import BaseExecutor
+from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.parameters import did_you_mean
 from neural_automl.registry import (
     space_of,
     summarise,
 )
-from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import (
     artifact_directory,
-    is_text,
     load_study,
     make_artifact_store,
     masked,
     open_study,
-    quiet_optuna,
     storage_errors,
     storage_url,
 )
@@ -42,14 +45,8 @@ from neural_automl.studies import (
 if TYPE_CHECKING:
     from neural_automl.architecture import Backend
 
-#: Called after each trial.
-Callback = Callable[[optuna.Study, FrozenTrial], None]
-
 #: As a constraint names it.
 _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
-_EXECUTORS: Final = {"sequential": None}
-# Drawn until the data fits one: a size that is open may be too small in most of them.
-_SAMPLES: Final = 64
 
 
 class AutoMLEngine:
@@ -58,7 +55,9 @@ class AutoMLEngine:
     Args:
         search_strategy: A name of ``create_sampler``, or a sampler.
         early_stopping: A name of ``create_pruner``, or a pruner.
-        executor_type: ``sequential``.
+        executor_type: A name of ``create_executor``, or an executor: where trials run.
+        max_workers: Trainings at once; by default one, or, of other executors than
+            ``sequential``, one a core.
         backend: ``pytorch``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         output_dir: Where the SQLite study lies if no storage is given.
@@ -71,6 +70,7 @@ class AutoMLEngine:
         reduction_factor: Of asha and hyperband.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
+        strict: Raise where an executor can't be had, rather than run one trial after another.
 
     Raises:
         ValueError: A name is unknown.
@@ -92,7 +92,8 @@ class AutoMLEngine:
         *,
         search_strategy: str | BaseSampler = "tpe",
         early_stopping: str | BasePruner = "median",
-        executor_type: str = "sequential",
+        executor_type: str | BaseExecutor = "sequential",
+        max_workers: int | None = None,
         backend: Backend = "pytorch",
         device: str = "auto",
         output_dir: str | Path = "results",
@@ -104,12 +105,14 @@ class AutoMLEngine:
         reduction_factor: int | None = None,
         seed: int = 0,
         value: Literal["last", "best"] = "last",
+        strict: bool = False,
     ) -> None:
-        lookup("executor", executor_type, _EXECUTORS)
-        _check_names(storage, study_name, metrics)
+        check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
         self.early_stopping = early_stopping
-        self.executor: None = None
+        self.executor = executor_type
+        self.max_workers = max_workers or default_workers(executor_type)
+        self.strict = strict
         self.predictor: None = None
         self.evaluator: Evaluator | None = None
         self.backend: Backend = backend
@@ -126,9 +129,25 @@ class AutoMLEngine:
         )
         self._pruner_options = _given(reduction_factor=reduction_factor)
         self._result: SearchResult | None = None
+        self._loaded: tuple[Evaluator | None, Mapping[str, Any] | None] = (None, None)
+        self._recorded = {
+            "search_strategy": _name(search_strategy),
+            "early_stopping": _name(early_stopping),
+            "backend": backend,
+            "metrics": None if self.metrics is None else list(self.metrics),
+            "seed": seed,
+            "value": value,
+            **_given(
+                acquisition_function=acquisition_function,
+                n_initial_random=n_initial_random,
+                reduction_factor=reduction_factor,
+            ),
+        }
         # Wrong names and options are said now, not after the data was read.
-        self._make_sampler(None)
-        self._make_pruner(100)
+        if isinstance(executor_type, str):
+            check_executor(executor_type, self.max_workers, {})
+        self.make_sampler(None)
+        self.make_pruner(100)
 
     # --- searching ----------------------------------------------------------------------------
 
@@ -175,19 +194,23 @@ class AutoMLEngine:
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator)
-        objective = ArchitectureObjective(
-            space,
-            self.evaluator,
-            metrics=self.metrics_for(space, self.evaluator),
-            epochs=max_epochs_per_trial,
-            seed=self.seed,
-            device=self.device,
-            value=self.value,
-        )
+        objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        deadline = None if timeout is None else time.time() + timeout
         with storage_errors(self.storage):
-            study = self._open_study(objective, max_trials)
-            objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
-            reason = _run(study, objective, max_trials, timeout, callbacks)
+            study = self._open_study(objective, max_epochs_per_trial)
+            set_budget(study, max_trials, deadline)
+            worker = SearchWorker(
+                self.storage,
+                study.study_name,
+                objective,
+                study.sampler,
+                study.pruner,
+                search=uuid.uuid4().hex,
+                callbacks=callbacks,
+                storage=study._storage,
+                stop=threading.Event(),
+            )
+            reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -204,7 +227,7 @@ class AutoMLEngine:
             raise TypeError("search needs `train_data` or an `evaluator`")
         if callable(getattr(train_data, "evaluate", None)):
             raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
-        names = _measured(self.metrics or ())
+        names = measured_metrics(self.metrics or ())
         evaluator = ArchitectureEvaluator(
             train_data,
             val_data,
@@ -216,7 +239,26 @@ class AutoMLEngine:
             monitor=next((m for m in self.metrics or () if m not in COST_METRICS), None),
         )
         evaluator.choose_device()
+        self._loaded = (evaluator, getattr(train_data, "source", None))
         return evaluator
+
+    def make_objective(
+        self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None
+    ) -> ArchitectureObjective:
+        """Return what ``search`` runs.
+
+        Args:
+            epochs: Longest training; None leaves it to the space.
+        """
+        return ArchitectureObjective(
+            space,
+            evaluator,
+            metrics=self.metrics_for(space, evaluator),
+            epochs=epochs,
+            seed=self.seed,
+            device=self.device,
+            value=self.value,
+        )
 
     def metrics_for(self, space: ArchitectureSpace, evaluator: Evaluator) -> tuple[str, ...]:
         """Return what is optimised: what was asked for, or what is usual for the loss."""
@@ -238,16 +280,16 @@ class AutoMLEngine:
         """
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
-            _check_data(space, evaluator)
-        self._make_sampler(space)
+            check_data(space, evaluator)
+        self.make_sampler(space)
 
-    def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
+    def _open_study(self, objective: ArchitectureObjective, epochs: int | None) -> optuna.Study:
         study = open_study(
             self.storage,
             self.study_name or objective.space.name,
             directions=objective.directions,
             sampler=optuna.samplers.RandomSampler(),
-            pruner=self._make_pruner(objective.longest_training()),
+            pruner=self.make_pruner(objective.longest_training()),
         )
         if "space" not in study.user_attrs and _finished(study):
             raise StudyError(
@@ -255,19 +297,28 @@ class AutoMLEngine:
                 "study name"
             )
         agree(study, objective.terms())
-        study.sampler = self._make_sampler(objective.space)
-        study.set_user_attr("max_trials", max_trials)
+        study.sampler = self.make_sampler(objective.space)
+        artifacts = artifact_directory(self.storage)
+        objective.artifact_store = make_artifact_store(artifacts)
+        data = self._loaded[1] if objective.evaluator is self._loaded[0] else None
+        StudySettings(self._recorded, epochs, data, str(artifacts.absolute())).write(study)
         _queue_interrupted(study)
         return study
 
-    def _make_sampler(self, space: ArchitectureSpace | None) -> BaseSampler:
+    def make_sampler(self, space: ArchitectureSpace | None) -> BaseSampler:
+        """Return the sampler of a search; without a space, to check the options alone."""
         if isinstance(self.search_strategy, BaseSampler):
             return self.search_strategy
         return create_sampler(
             self.search_strategy, space=space, seed=self.seed, **self._sampler_options
         )
 
-    def _make_pruner(self, epochs: int) -> BasePruner:
+    def make_pruner(self, epochs: int) -> BasePruner:
+        """Return the pruner of a search.
+
+        Args:
+            epochs: Longest training.
+        """
         if isinstance(self.early_stopping, BasePruner):
             return self.early_stopping
         return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)
@@ -309,53 +360,12 @@ class AutoMLEngine:
         return SearchResult(study, space, reason, self.storage, store, self.evaluator)
 
 
+def _name(given: object) -> str | None:
+    return given if isinstance(given, str) else None
+
+
 def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _check_names(
-    storage: str | Path | None, study_name: str | None, metrics: str | Sequence[str] | None
-) -> None:
-    if storage == "":
-        raise ValueError("`storage` must be a URL or a path but is empty.")
-    if study_name is not None and not is_text(study_name):
-        raise ValueError(f"`study_name` must be text in UTF-8 but got {study_name!r}.")
-    if metrics and not isinstance(metrics, str) and len(set(metrics)) < len(metrics):
-        raise ValueError(f"`metrics` must be different but got {', '.join(metrics)}.")
-
-
-def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:
-    """Check that data fits a space; where an embedding's size is open, that one of them does."""
-    for seed in range(_SAMPLES):
-        try:
-            evaluator.check(space.sample_architecture(seed=seed))
-        except EvaluationError:  # this embedding has too little room; another may have it
-            if seed == _SAMPLES - 1:
-                raise
-        else:
-            return
-
-
-def _measured(metrics: Sequence[str]) -> list[str]:
-    """Return what an evaluator shall measure on its validation data for such metrics.
-
-    Raises:
-        ValueError: One is no name of a metric.
-    """
-    names = []
-    for metric in metrics:
-        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
-            continue
-        if metric == "flops":
-            raise ValueError("flops are twice the macs: ask for the metric macs")
-        if not metric.startswith("val_"):
-            raise ValueError(
-                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
-                f"{', '.join(COST_METRICS)} but got {metric!r}"
-                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
-            )
-        names.append(metric.removeprefix("val_"))
-    return names
 
 
 def _finished(study: optuna.Study) -> bool:
@@ -369,31 +379,3 @@ def _queue_interrupted(study: optuna.Study) -> None:
     for trial in trials:
         if trial.user_attrs.get("interrupted") and trial.number not in resumed:
             study.enqueue_trial(trial.params, user_attrs={"resumed_from": trial.number})
-
-
-def _run(
-    study: optuna.Study,
-    objective: ArchitectureObjective,
-    max_trials: int,
-    timeout: float | None,
-    callbacks: Sequence[Callback],
-) -> str:
-    """Run trials until the budget is spent and return why it ended."""
-    budget = Budget(max_trials)
-    if budget.is_spent(study):
-        return "trained already"
-    with quiet_optuna():
-        try:
-            study.optimize(
-                objective,
-                timeout=timeout,
-                callbacks=[*callbacks, budget],
-                catch=(Exception,),
-            )
-        except KeyboardInterrupt:
-            return "interrupted"
-    if budget.error is not None:
-        raise budget.error
-    if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
-        return EXHAUSTED
-    return budget.reason or "timeout"

@@ -58,6 +58,19 @@ def sqlite_path(url: str) -> Path | None:
     return Path(name)
 
 
+def is_in_memory(url: str) -> bool:
+    """Whether a database is the memory of this process."""
+    return make_url(url).get_backend_name() == "sqlite" and sqlite_path(url) is None
+
+
+def absolute_url(url: str) -> str:
+    """Return a URL that means the same in any working directory."""
+    path = sqlite_path(url)
+    if path is None or path.is_absolute():
+        return url
+    return make_url(url).set(database=str(path.absolute())).render_as_string(hide_password=False)
+
+
 def masked(url: str) -> str:
     """Return a URL without its password."""
     try:

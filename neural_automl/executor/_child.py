@@ -1,4 +1,4 @@
-"""A child process of ``ProcessExecutor``: reads one call from a folder, makes it, writes the result.
+"""A child of ``ProcessExecutor``: reads one call from a folder, makes it, writes the result.
 
 The folder is the parent's own, readable by nobody else; nothing is unpickled from anywhere else.
 Arrays in the function lie in a file that all children map into memory, each with its own copy of
@@ -12,6 +12,7 @@ import _thread
 import mmap
 import os
 import pickle
+import signal
 import sys
 import threading
 import traceback
@@ -75,11 +76,20 @@ def watch_parent(done: threading.Event) -> None:
     def wait() -> None:
         sys.stdin.buffer.read()
         if not done.is_set():
-            _thread.interrupt_main()
+            _interrupt()
             if not done.wait(GRACE):
                 os._exit(1)
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _interrupt() -> None:
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        # A real signal, to that thread: it also ends a wait in the operating system.
+        signal.pthread_kill(main_thread, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -94,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     result, error = None, None
     try:
         result = load(folder / function)(*load(folder / call))
-    except (Exception, KeyboardInterrupt) as raised:
+    except (Exception, KeyboardInterrupt) as raised:  # noqa: BLE001 - the parent gets it
         raised.add_note("".join(traceback.format_exception(raised)))
         error = raised
     target = folder / f"{call}.result"
@@ -111,7 +121,7 @@ def _packed(result: Any, error: BaseException | None) -> bytes:
         packed: bytes = cloudpickle.dumps((result, error))
         # Some exceptions are pickled without complaint and can't be made again.
         pickle.loads(packed)
-    except Exception as failure:  # anybody's __reduce__ may raise anything
+    except Exception as failure:  # noqa: BLE001 - anybody's __reduce__ may raise anything
         what = error or failure
         told = "" if error is not None else "the result can't be sent back: "
         stand_in = RuntimeError(f"{told}{type(what).__name__}: {what}")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, Final, final
 
 from neural_automl._imports import try_import
 from neural_automl.exceptions import ExecutorError
-from neural_automl.executor._base import BaseExecutor, Result, check_workers, collect
+from neural_automl.executor._base import BaseExecutor, Result, check_workers, collect, describe
 
 with try_import() as _imports:
     from distributed import Client
@@ -18,11 +18,8 @@ with try_import() as _imports:
     from distributed.deploy.subprocess import SubprocessCluster
     from distributed.scheduler import KilledWorker
 
-if TYPE_CHECKING:
-    from distributed import Future as DaskFuture
-
 #: Seconds that a scheduler has to answer.
-_TIMEOUT = 10
+_TIMEOUT: Final = 10
 
 
 @final
@@ -37,7 +34,8 @@ class DaskExecutor(BaseExecutor):
         max_workers: Calls at once; also the workers of a cluster on this machine.
         address: Of a scheduler, ``tcp://host:8786``; None makes a cluster on this machine.
         client: A ``distributed.Client`` instead of an address; it is left open.
-        retries: How often a call whose worker died is made again.
+        retries: How often a call whose worker died is made again, on this machine's own cluster;
+            any other has it in its settings (``distributed.scheduler.allowed-failures``).
 
     Raises:
         ImportError: ``distributed`` is not installed.
@@ -93,7 +91,10 @@ class DaskExecutor(BaseExecutor):
         try:
             if address is None:
                 self._cluster = SubprocessCluster(
-                    n_workers=max_workers, threads_per_worker=1, dashboard_address=None
+                    n_workers=max_workers,
+                    threads_per_worker=1,
+                    dashboard_address=":0",
+                    scheduler_kwargs={"allowed_failures": self._retries},
                 )
             return Client(self._cluster or address, timeout=_TIMEOUT, set_as_default=False)
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
@@ -101,7 +102,7 @@ class DaskExecutor(BaseExecutor):
                 f"the Dask scheduler {self._where} can't be reached: {error}"
             ) from error
 
-    def _scatter(self, fn: Callable[..., Any]) -> DaskFuture:
+    def _scatter(self, fn: Callable[..., Any]) -> Any:
         try:
             return self._client.scatter(_Function(fn), hash=False)
         except (OSError, TimeoutError, CommClosedError, CancelledError) as error:
@@ -111,9 +112,9 @@ class DaskExecutor(BaseExecutor):
                 f"{type(fn).__name__} can't be sent to Dask: {type(error).__name__}: {error}"
             ) from error
 
-    def _call(self, function: DaskFuture, args: Sequence[Any]) -> Any:
+    def _call(self, function: Any, args: Sequence[Any]) -> Any:
         try:
-            future = self._client.submit(_call, function, args, pure=False, retries=0)
+            future = self._client.submit(_call, function, args, pure=False)
             return future.result()
         except KilledWorker as error:
             raise ExecutorError(f"the workers that made the call died: {error}") from error
@@ -126,9 +127,7 @@ class DaskExecutor(BaseExecutor):
             raise self._gone(error) from error
 
     def _gone(self, error: BaseException) -> ExecutorError:
-        return ExecutorError(
-            f"the Dask scheduler {self._where} is gone: {error or type(error).__name__}"
-        )
+        return ExecutorError(f"the Dask scheduler {self._where} is gone: {describe(error)}")
 
 
 class _Function:

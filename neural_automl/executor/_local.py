@@ -29,7 +29,7 @@ class SequentialExecutor(BaseExecutor):
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args))
-        except Exception as error:  # whoever asks for the result gets it
+        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
             future.set_exception(error)
         return future
 

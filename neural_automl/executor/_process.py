@@ -129,7 +129,7 @@ class ProcessExecutor(BaseExecutor):
 
     def _supervise(self, function: str, call: str) -> Any:
         """Make a call in one child after another until one of them lives to its end."""
-        slot = self._slots.get()
+        slot, ended = self._slots.get(), ""
         try:
             for _ in range(self._max_restarts + 1):
                 ended = self._run(function, call, slot)

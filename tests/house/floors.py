@@ -42,8 +42,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_memory",
         "_options",
         "_proposals",
+        "_study_settings",
         "_terms",
         "_trial_run",
+        "_worker",
         "artifacts",
         "early_stopping",
         "executor",
@@ -53,8 +55,24 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "search_strategies",
         "studies",
     ),
-    4: ("_search_result", "engine", "neural_dsl", "utils"),
-    5: ("__main__", "_arguments", "_search_data", "_tables", "cli", "report"),
+    4: (
+        "_joining",
+        "_running",
+        "_search_checks",
+        "_search_result",
+        "engine",
+        "neural_dsl",
+        "utils",
+    ),
+    5: (
+        "__main__",
+        "_arguments",
+        "_search_data",
+        "_tables",
+        "_worker_command",
+        "cli",
+        "report",
+    ),
 }
 
 # The sides: samplers and pruners that are useful without the rest. Only floor 3 and above use them.

@@ -294,7 +294,8 @@ def test_what_the_engine_exposes(tmp_path: Path) -> None:
 
     assert engine.search_strategy == "tpe"
     assert engine.early_stopping == "asha"
-    assert (engine.executor, engine.evaluator, engine.predictor) == (None, None, None)
+    assert engine.executor == "sequential"
+    assert (engine.evaluator, engine.predictor) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,8 @@ def test_what_the_engine_exposes(tmp_path: Path) -> None:
     [
         ({"search_strategy": "tpee"}, "did you mean tpe"),
         ({"early_stopping": "halving"}, "early stopping must be one of"),
-        ({"executor_type": "ray"}, "executor must be one of sequential but got 'ray'"),
+        ({"executor_type": "rays"}, "executor must be one of sequential, .*did you mean ray"),
+        ({"max_workers": 2}, "the sequential executor has one worker but `max_workers` is 2"),
         ({"early_stopping": "asha", "reduction_factor": 1}, "reduction_factor"),
     ],
     ids=str,

@@ -1,0 +1,229 @@
+"""A worker: one loop of ``study.optimize`` on a shared storage, until the budget is spent."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import socket
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import optuna
+from optuna.trial import TrialState
+
+from neural_automl._budget import Budget
+from neural_automl.exceptions import StudyError
+from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
+from neural_automl.studies import absolute_url, open_storage, quiet_optuna, storage_errors
+
+if TYPE_CHECKING:
+    import threading
+
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial, Trial
+
+    from neural_automl.objective import ArchitectureObjective
+
+Callback = Callable[[optuna.Study, "FrozenTrial"], None]
+
+#: Attributes of a trial: who runs it, and how often it was begun by workers that died.
+WORKER: Final = "worker"
+ATTEMPTS: Final = "attempts"
+#: So many deaths make a trial fail: its architecture may be what kills.
+MAX_ATTEMPTS: Final = 3
+#: System attribute of a study, with a search and a place in it: who works there.
+_PLACE: Final = "neural_automl:worker:{search}:{place}"
+
+
+class _HandedBack(BaseException):
+    """Leaves a trial, which waits again, without an end that Optuna would write into it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Why a worker left.
+
+    Attributes:
+        reason: As ``SearchResult.stop_reason`` has it.
+        error: What the search shall raise, or None.
+    """
+
+    reason: str
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class SearchWorker:
+    """What each worker of a search does; it may be pickled.
+
+    Attributes:
+        url: Of the storage.
+        study_name: Of the study.
+        objective: What is run.
+        sampler: Proposes; each worker has a copy.
+        pruner: Stops.
+        search: Names the search, so that a worker that is begun anew knows whom it follows.
+        callbacks: Called with study and trial after each trial; not pickled.
+        storage: Already open, for workers in this process; not pickled.
+        stop: Set to let workers of this process leave after their trial; not pickled.
+    """
+
+    url: str = field(repr=False)
+    study_name: str
+    objective: ArchitectureObjective
+    sampler: BaseSampler
+    pruner: BasePruner
+    search: str
+    callbacks: Sequence[Callback] = ()
+    storage: BaseStorage | None = field(default=None, repr=False)
+    stop: threading.Event | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**self.__dict__, "callbacks": (), "storage": None, "stop": None}
+        return {**state, "url": absolute_url(self.url)}
+
+    def __call__(self, place: int) -> Outcome:
+        """Work until the budget is spent.
+
+        Args:
+            place: Which of the search's workers this is, from 0.
+        """
+        with storage_errors(self.url):
+            storage = self.storage or open_storage(self.url, must_exist=True)
+            study = optuna.load_study(
+                study_name=self.study_name,
+                storage=storage,
+                # Samplers and pruners keep what they know of a study, for one thread.
+                sampler=copy.deepcopy(self.sampler) if place else self.sampler,
+                pruner=self.pruner,
+            )
+            with _occupied(study, _PLACE.format(search=self.search, place=place)):
+                return work(study, self.objective, self.callbacks, self.stop)
+
+    def alone(self) -> SearchWorker:
+        """Return the same without callbacks, which the engine calls itself."""
+        return replace(self, callbacks=())
+
+
+@contextlib.contextmanager
+def _occupied(study: optuna.Study, place: str) -> Iterator[None]:
+    """Write who works at a place, and hand back what one who died there held."""
+    storage, study_id = study._storage, study._study_id
+    former = storage.get_study_system_attrs(study_id).get(place)
+    if former is not None:
+        hand_back(study, former)
+    storage.set_study_system_attr(study_id, place, worker_name())
+    yield
+    storage.set_study_system_attr(study_id, place, None)
+
+
+def worker_name() -> str:
+    """Return the name of this process as trials hold it."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def lost_workers(study: optuna.Study, search: str) -> list[str]:
+    """Return the names of a search's workers that left without a word."""
+    start = _PLACE.format(search=search, place="")
+    attributes = study._storage.get_study_system_attrs(study._study_id)
+    return [name for key, name in attributes.items() if key.startswith(start) and name]
+
+
+def hand_back(study: optuna.Study, worker: str) -> None:
+    """Let the trials of a dead worker wait to be taken up again, under their numbers.
+
+    One whose worker died for the third time fails.
+    """
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if trial.user_attrs.get(WORKER) != worker:
+            continue
+        attempts = trial.user_attrs.get(ATTEMPTS, 0) + 1
+        storage = study._storage
+        storage.set_trial_user_attr(trial._trial_id, ATTEMPTS, attempts)
+        state = TrialState.WAITING
+        if attempts >= MAX_ATTEMPTS:
+            storage.set_trial_user_attr(
+                trial._trial_id, "error", f"its worker died {attempts} times, the last {worker}"
+            )
+            state = TrialState.FAIL
+        storage.set_trial_state_values(trial._trial_id, state)
+
+
+def work(
+    study: optuna.Study,
+    objective: ArchitectureObjective,
+    callbacks: Sequence[Callback] = (),
+    stop: threading.Event | None = None,
+) -> Outcome:
+    """Run trials of a study in this thread until its budget is spent.
+
+    Args:
+        study: Holds the budget.
+        objective: What is run.
+        callbacks: Called with study and trial after each trial.
+        stop: Set to leave after a trial.
+    """
+    budget = Budget(study, stop=stop)
+    name = worker_name()
+
+    def run(trial: Trial) -> float | tuple[float, ...]:
+        trial.set_user_attr(WORKER, name)
+        if not budget.admit(trial):
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            raise _HandedBack
+        if not trial.user_attrs.get(ATTEMPTS):
+            return objective(trial)
+        with warnings.catch_warnings():
+            # An attempt that died reported the same, from the same seed.
+            warnings.filterwarnings("ignore", "The reported value is ignored")
+            return objective(trial)
+
+    with quiet_optuna():
+        while budget.may_begin():
+            try:
+                study.optimize(
+                    run,
+                    timeout=budget.seconds_left(),
+                    callbacks=[*callbacks, budget],
+                    catch=(Exception,),
+                )
+            except _HandedBack:
+                continue
+            except KeyboardInterrupt:
+                return Outcome("interrupted")
+            break
+    return _outcome(study, budget)
+
+
+def _outcome(study: optuna.Study, budget: Budget) -> Outcome:
+    if budget.error is not None:
+        return Outcome("error", budget.error)
+    if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
+        return Outcome(EXHAUSTED)
+    return Outcome(budget.reason or "timeout")
+
+
+def joint_outcome(outcomes: Sequence[Outcome], failures: Sequence[str]) -> Outcome:
+    """Return why a search of several workers ended.
+
+    Args:
+        outcomes: Of the workers that left by themselves.
+        failures: What became of the others, a text each.
+
+    Returns:
+        The first among these that any worker has: the budget is spent, it was interrupted, there
+        is nothing left, the time is up. Else the error of one of them.
+    """
+    reasons = {outcome.reason for outcome in outcomes}
+    for reason in ("budget", "interrupted", EXHAUSTED, "timeout"):
+        if reason in reasons:
+            return Outcome(reason)
+    for outcome in outcomes:
+        if outcome.error is not None:
+            return outcome
+    return Outcome("error", StudyError(f"no worker ran to its end: {failures[0]}"))
