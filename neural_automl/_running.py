@@ -167,13 +167,11 @@ def _tidy_up(study: optuna.Study, search: str) -> None:
 
 
 def _check_sharing(url: str, executor: str | BaseExecutor, max_workers: int) -> None:
-    shares = executor in (_SEQUENTIAL, "thread") or (
-        isinstance(executor, BaseExecutor) and executor.shares_memory
-    )
-    if is_in_memory(url) and not shares:
+    alone = executor == _SEQUENTIAL or isinstance(executor, SequentialExecutor)
+    if is_in_memory(url) and not alone:
         raise StudyError(
-            "a database in memory is this process's alone: use the executor sequential or thread, "
-            "or give a file"
+            "a database in memory belongs to one thread: use the executor sequential, or give a "
+            "file"
         )
     if max_workers > _FEW and sqlite_path(url) is not None:
         warnings.warn(

@@ -195,10 +195,9 @@ class AutoMLEngine:
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator)
         objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
-        deadline = None if timeout is None else time.time() + timeout
         with storage_errors(self.storage):
             study = self._open_study(objective, max_epochs_per_trial)
-            set_budget(study, max_trials, deadline)
+            set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
             worker = SearchWorker(
                 self.storage,
                 study.study_name,

@@ -41,8 +41,8 @@ class BaseExecutor(ABC):
         name: For messages.
 
     Attributes:
-        shares_memory: Whether functions run in this process. A class that says so gets the
-            engine's callbacks called in its workers, and databases in memory.
+        shares_memory: Whether functions run in this process. Of a class that says so, the
+            engine's callbacks are called in the workers.
         fallback: Where it stands for another one that can't be had, why; else None.
 
     Raises:

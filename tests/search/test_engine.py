@@ -108,7 +108,7 @@ def test_a_timeout_ends_a_search(tmp_path: Path) -> None:
     evaluator = CurveEvaluator()
 
     result = engine_in(tmp_path).search(
-        small_space(), evaluator=evaluator, max_trials=10**6, timeout=0.2
+        small_space(), evaluator=evaluator, max_trials=10**6, timeout=0.5
     )
 
     assert result.stop_reason == "timeout"
