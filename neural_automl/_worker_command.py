@@ -14,6 +14,7 @@ from neural_automl._arguments import (
     ImportOption,
     StorageOption,
     StudyOption,
+    import_modules,
 )
 from neural_automl.exceptions import NeuralAutoMLError
 
@@ -103,7 +104,7 @@ def load_evaluator(name: str) -> Evaluator:
         raise typer.BadParameter(f"the module {module_name} has no {attribute!r}") from error
     if not callable(getattr(found, "evaluate", None)) or isinstance(found, type):
         if not callable(found):
-            raise typer.BadParameter(f"{name} is a {type(found).__name__} and no evaluator")
+            raise typer.BadParameter(f"{name} is {found!r} and no evaluator")
         found = found()
     if not callable(getattr(found, "evaluate", None)):
         raise NeuralAutoMLError(f"{name} made a {type(found).__name__}, which is no evaluator")

@@ -109,9 +109,9 @@ def test_workers_join_in_mid_search(tmp_path: Path) -> None:
         if list(tmp_path.glob("*-*-*")):
             break
         time.sleep(0.1)
+    own = ("--evaluator", "my_evaluator:make")
     joined = subprocess.run(
-        [sys.executable, "-m", "neural_automl", "worker", "--storage", "results"]
-        + ["--evaluator", "my_evaluator:make"],
+        [sys.executable, "-m", "neural_automl", "worker", "--storage", "results", *own],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -155,7 +155,7 @@ def test_an_evaluator_of_ones_own(tmp_path: Path, name: str) -> None:
         (None, "does not say where its data comes from; give an evaluator with --evaluator"),
         ("my_evaluator", "--evaluator must be MODULE:NAME"),
         ("my_evaluator:none", "the module my_evaluator has no 'none'"),
-        ("my_evaluator:number", "my_evaluator:number is a int and no evaluator"),
+        ("my_evaluator:number", "my_evaluator:number is 7 and no evaluator"),
         ("my_evaluator:pathlib.Path", "has no 'pathlib.Path'"),
         ("no_such_module:make", "there is no module"),
     ],
