@@ -41,6 +41,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_leases",
         "_memory",
         "_options",
+        "_patience",
         "_proposals",
         "_study_settings",
         "_terms",
