@@ -8,6 +8,7 @@ import sqlite3
 import sys
 import time
 import warnings
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -170,7 +171,10 @@ def open_storage(storage: str | Path, *, must_exist: bool = False) -> BaseStorag
 def _open_database(url: str, parsed: URL) -> PatientDatabase:
     path = sqlite_path(url)
     if path is None:
-        return _make_tables(url, {})
+        made = _make_tables(url, {})
+        # A driver complains of connections that nobody closed.
+        weakref.finalize(made, made.engine.dispose)
+        return made
     busy_seconds = float(str(parsed.query.get("timeout", _BUSY_SECONDS)))
     _set_write_ahead(path, busy_seconds)
     opened = _make_tables(url, {"connect_args": {"timeout": busy_seconds}})

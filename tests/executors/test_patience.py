@@ -140,7 +140,8 @@ def break_once(
 ) -> list[str]:
     """Let the next commit fail, before or after it got through."""
     session = database.scoped_session()
-    commit, broken = session.commit, []
+    commit = session.commit
+    broken: list[str] = []
 
     def failing_commit() -> None:
         if not broken:

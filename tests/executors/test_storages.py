@@ -96,7 +96,7 @@ def test_a_search_outlives_restarts_of_its_database(
 ) -> None:
     url = postgres.new_database()
     ended = threading.Event()
-    restarts = []
+    restarts: list[int] = []
 
     def restart_twice() -> None:
         while len(restarts) < 2 and not ended.wait(0.05):
@@ -155,7 +155,7 @@ def test_the_password_is_nowhere_in_the_study(
     )
 
     study = result.study
-    written = repr((study.user_attrs, study.system_attrs, study.trials, result, caplog.text))
+    written = repr((study.user_attrs, study.trials, result, caplog.text))
     assert PASSWORD not in written
     assert "s3cret" not in written
 
@@ -199,7 +199,7 @@ def test_kinds_of_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(open_storage(tmp_path / "study.db"), PatientDatabase)
     assert (tmp_path / "sub").is_dir()
     assert artifact_directory("journal:///sub/study.log") == Path("sub/study_artifacts")
-    with pytest.raises(StudyError, match="there is no database none.log"):
+    with pytest.raises(StudyError, match=r"there is no database none\.log"):
         open_storage("journal:///none.log", must_exist=True)
 
 
