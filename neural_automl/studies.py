@@ -43,7 +43,7 @@ _BUSY_SECONDS: Final = 20.0
 #: Of processes that begin a new database together, each makes what another has not made yet.
 _OPENINGS: Final = 20
 #: What SQLite and PostgreSQL say of that.
-_MADE_ALREADY: Final = ("already exists", "UNIQUE", "duplicate key")
+_MADE_ALREADY: Final = ("already exists", "UNIQUE", "duplicate key", "database is locked")
 _JOURNAL: Final = "journal"
 _GRPC: Final = "grpc"
 _GRPC_PORT: Final = 13000
@@ -231,8 +231,20 @@ def _make_tables(url: str, engine_options: dict[str, Any]) -> PatientDatabase:
 
 
 def _set_write_ahead(path: Path, busy_seconds: float) -> None:
+    deadline = time.monotonic() + busy_seconds
     with contextlib.closing(sqlite3.connect(path, timeout=busy_seconds)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+                if mode != "wal":
+                    connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait where another process changes the mode at the same moment.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
 
 
 def _relax_sync(connection: Any, _record: Any) -> None:
