@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
 
@@ -27,7 +27,12 @@ DEADLINE: Final = "deadline"
 #: So many trials in a row without a training end a search: nothing more will come.
 _IN_A_ROW_WITHOUT_TRAINING: Final = 200
 _FAILURES_IN_A_ROW: Final = 3
+_UNTRAINED: Final = frozenset({"infeasible", "cached_from"})
 _LONGEST_PAUSE: Final = 1.0
+#: A worker looks at the whole study when its trial's number is so near the budget, beside twice
+#: the number of running trials, and after so many seconds, as the budget may have been changed.
+_MARGIN: Final = 4
+_LOOK_SECONDS: Final = 5.0
 
 
 def set_budget(study: optuna.Study, max_trials: int, deadline: float | None) -> None:
@@ -58,6 +63,7 @@ class Budget:
     Attributes:
         reason: Why it ended the loop, or None.
         error: What to raise, or None.
+        is_pausing: Whether it stopped the loop in order to look whether there is more to do.
     """
 
     def __init__(
@@ -72,10 +78,15 @@ class Budget:
         self._sleep = sleep
         self._watch = Watch()
         self._failures = 0
+        self._untrained = 0
+        self._any_repeat = False
+        self._margin = 0
+        self._looked = 0.0
         self._max_trials, self._deadline = 0, float("inf")
         self._read()
         self.reason: str | None = None
         self.error: Exception | None = None
+        self.is_pausing = False
 
     def seconds_left(self) -> float | None:
         """Return the seconds until no trial begins any more; None where there is no such time."""
@@ -89,13 +100,16 @@ class Budget:
         need no training.
         """
         pause = 0.05
-        while not self._is_over():
+        self.is_pausing = False
+        while self.error is None and not self._is_over():
             trials = self._study.get_trials(deepcopy=False)
             trained = sum(map(is_trained, trials))
+            running = sum(map(self._runs, trials))
+            self._margin, self._looked = 2 * running + _MARGIN, time.monotonic()
             if trained >= self._max_trials:
                 self.reason = "budget"
                 break
-            if trained + sum(map(self._runs, trials)) < self._max_trials:
+            if trained + running < self._max_trials:
                 return True
             pause = self._wait(pause)
         return False
@@ -124,19 +138,35 @@ class Budget:
                 pause = self._wait(pause)
         return False
 
-    def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Stop the loop if this trial was the last."""
-        if trial.state == TrialState.FAIL:
-            self._after_failure(trial)
-        elif trial.user_attrs.get("infeasible") == EXHAUSTED:
+    def after(self, trial: Trial, state: TrialState) -> None:
+        """Stop the loop if this trial was the last, or to look whether it was.
+
+        Called in the trial, before its end is written: what a callback is given is read anew.
+
+        Args:
+            trial: With all its attributes.
+            state: How it ends.
+        """
+        attributes = trial.user_attrs
+        if state == TrialState.FAIL:
+            self._after_failure(trial.number, attributes.get("error", "unknown error"))
+        elif attributes.get("infeasible") == EXHAUSTED:
             self.reason = EXHAUSTED
         else:
-            if "cached_from" not in trial.user_attrs:
+            if "cached_from" not in attributes:
                 self._failures = 0
-            if not is_trained(trial):
-                self._after_nothing(trial)
-        if self.error is not None or self.reason is not None or not self.may_begin():
-            study.stop()
+            self._after_success(attributes)
+        self.is_pausing = self._shall_look(trial.number)
+        if self.error is not None or self.reason is not None or self.is_pausing:
+            trial.study.stop()
+
+    def _shall_look(self, number: int) -> bool:
+        """Return whether the budget may be spent after a trial: reading every trial is not free."""
+        return (
+            number + 1 + self._margin >= self._max_trials
+            or time.monotonic() - self._looked > _LOOK_SECONDS
+            or (self._stop is not None and self._stop.is_set())
+        )
 
     def _read(self) -> None:
         attributes = self._study.user_attrs
@@ -161,29 +191,31 @@ class Budget:
     def _runs(self, trial: FrozenTrial) -> bool:
         return trial.state == TrialState.RUNNING and self._watch.is_alive(trial)
 
-    def _after_failure(self, trial: FrozenTrial) -> None:
+    def _after_failure(self, number: int, text: str) -> None:
         self._failures += 1
-        lines = trial.user_attrs.get("error", "unknown error").strip().splitlines()
+        lines = text.strip().splitlines()
         _, nothing, reason = lines[-1].partition(f"{NoFeasibleArchitectureError.__name__}: ")
         if nothing:
             self.error = NoFeasibleArchitectureError(reason)
         elif self._failures == _FAILURES_IN_A_ROW:
             self.error = StudyError(
-                f"{_FAILURES_IN_A_ROW} trials in a row failed, the last, {trial.number}, with: "
+                f"{_FAILURES_IN_A_ROW} trials in a row failed, the last, {number}, with: "
                 f"{lines[-1]} (its attribute 'error' holds the traceback)"
             )
 
-    def _after_nothing(self, trial: FrozenTrial) -> None:
+    def _after_success(self, attributes: Mapping[str, Any]) -> None:
         """Stop if many trials in a row were infeasible, or repeats of what is known."""
-        trials = self._study.get_trials(deepcopy=False)
-        recent = [other for other in trials if other.state.is_finished()]
-        recent = recent[-_IN_A_ROW_WITHOUT_TRAINING:]
-        if len(recent) < _IN_A_ROW_WITHOUT_TRAINING or any(map(is_trained, recent)):
+        if not _UNTRAINED & attributes.keys():
+            self._untrained, self._any_repeat = 0, False
             return
-        if any("cached_from" in other.user_attrs for other in recent):
+        self._untrained += 1
+        self._any_repeat |= "cached_from" in attributes
+        if self._untrained < _IN_A_ROW_WITHOUT_TRAINING:
+            return
+        if self._any_repeat:
             self.reason = EXHAUSTED
         else:
             self.error = NoFeasibleArchitectureError(
                 f"none of the last {_IN_A_ROW_WITHOUT_TRAINING} proposals could be trained; the "
-                f"last one {trial.user_attrs['infeasible']}"
+                f"last one {attributes['infeasible']}"
             )

@@ -176,12 +176,17 @@ def work(
         if not budget.admit(trial):
             study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             raise _HandedBack
-        if not trial.user_attrs.get(ATTEMPTS):
-            return objective(trial)
-        with warnings.catch_warnings():
-            # An attempt that died reported the same, from the same seed.
-            warnings.filterwarnings("ignore", "The reported value is ignored")
-            return objective(trial)
+        try:
+            with _ignoring_repeated_reports(trial):
+                values = objective(trial)
+        except optuna.TrialPruned:
+            budget.after(trial, TrialState.PRUNED)
+            raise
+        except Exception:
+            budget.after(trial, TrialState.FAIL)
+            raise
+        budget.after(trial, TrialState.COMPLETE)
+        return values
 
     with quiet_optuna():
         while budget.may_begin():
@@ -189,15 +194,27 @@ def work(
                 study.optimize(
                     run,
                     timeout=budget.seconds_left(),
-                    callbacks=[*callbacks, budget],
+                    callbacks=list(callbacks) or None,
                     catch=(Exception,),
                 )
             except _HandedBack:
                 continue
             except KeyboardInterrupt:
                 return Outcome("interrupted")
-            break
+            if not budget.is_pausing:
+                break
     return _outcome(study, budget)
+
+
+@contextlib.contextmanager
+def _ignoring_repeated_reports(trial: Trial) -> Iterator[None]:
+    """Let an attempt after one that died report what that one did, from the same seed."""
+    if not trial.user_attrs.get(ATTEMPTS):
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The reported value is ignored")
+        yield
 
 
 def _outcome(study: optuna.Study, budget: Budget) -> Outcome:

@@ -13,7 +13,6 @@ import mmap
 import os
 import pickle
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Sequence
@@ -74,7 +73,9 @@ def watch_parent(done: threading.Event) -> None:
     """Interrupt the main thread when the parent closes the pipe; end what goes on regardless."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not by sys.stdin, whose lock a thread that still waits would hold at the end.
+        while os.read(0, 1):
+            pass
         if not done.is_set():
             _interrupt()
             if not done.wait(GRACE):
