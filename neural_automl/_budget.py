@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
 
-from neural_automl._leases import Lease, Watch
+from neural_automl._leases import PERIOD, Lease, Watch
+from neural_automl._recovery import own_name, recover
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED
@@ -81,7 +82,7 @@ class Budget:
         self._untrained = 0
         self._any_repeat = False
         self._margin = 0
-        self._looked = 0.0
+        self._looked = self._recovered = float("-inf")
         self._max_trials, self._deadline = 0, float("inf")
         self._read()
         self.reason: str | None = None
@@ -102,6 +103,7 @@ class Budget:
         pause = 0.05
         self.is_pausing = False
         while self.error is None and not self._is_over():
+            self._recover()
             trials = self._study.get_trials(deepcopy=False)
             trained = sum(map(is_trained, trials))
             running = sum(map(self._runs, trials))
@@ -123,7 +125,7 @@ class Budget:
         if trial.number < self._max_trials:
             return True
         pause = 0.05
-        with Lease(trial):
+        with Lease(trial, own_name()):
             while not self._is_over():
                 trials = self._study.get_trials(deepcopy=False)
                 lower = [other for other in trials if other.number < trial.number]
@@ -182,6 +184,12 @@ class Budget:
         elif time.time() >= self._deadline:
             self.reason = "timeout"
         return self.reason is not None
+
+    def _recover(self) -> None:
+        """Take up the trials of dead workers, now and then."""
+        if time.monotonic() - self._recovered > PERIOD:
+            recover(self._study, self._watch)
+            self._recovered = time.monotonic()
 
     def _wait(self, pause: float) -> float:
         # At random, so that waiters do not ask all at once.

@@ -9,13 +9,9 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._budget import count_trained
-from neural_automl._worker import (
-    Outcome,
-    SearchWorker,
-    hand_back,
-    joint_outcome,
-    lost_workers,
-)
+from neural_automl._leases import Watch
+from neural_automl._recovery import recover
+from neural_automl._worker import Outcome, SearchWorker, joint_outcome
 from neural_automl.exceptions import FallbackWarning, StudyError
 from neural_automl.executor import BaseExecutor, SequentialExecutor, create_executor
 from neural_automl.executor._process import cores
@@ -69,7 +65,7 @@ def run_search(
                 add_fallback(study, made.fallback)
                 max_workers = 1
             outcome = _run(study, worker, made, max_workers, owned=True)
-    _tidy_up(study, worker.search)
+    recover(study, Watch())  # of workers that died for good
     if outcome.error is not None:
         raise outcome.error
     return outcome.reason
@@ -158,12 +154,6 @@ def _joint(study: optuna.Study, rows: list[Result]) -> Outcome:
             add_fallback(study, reason)
             warnings.warn(reason, FallbackWarning, stacklevel=2)
     return outcome
-
-
-def _tidy_up(study: optuna.Study, search: str) -> None:
-    """Hand back the trials of workers that died for good."""
-    for name in lost_workers(study, search):
-        hand_back(study, name)
 
 
 def _check_sharing(url: str, executor: str | BaseExecutor, max_workers: int) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import os
-import socket
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import TrialState
 
 from neural_automl._budget import Budget
+from neural_automl._leases import ATTEMPTS, WORKER
+from neural_automl._recovery import hand_back, own_name
 from neural_automl.exceptions import StudyError
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.studies import absolute_url, open_storage, quiet_optuna, storage_errors
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
     from neural_automl.objective import ArchitectureObjective
 
 Callback = Callable[[optuna.Study, "FrozenTrial"], None]
-
-#: Attributes of a trial: who runs it, and how often it was begun by workers that died.
-WORKER: Final = "worker"
-ATTEMPTS: Final = "attempts"
-#: So many deaths make a trial fail: its architecture may be what kills.
-MAX_ATTEMPTS: Final = 3
-#: System attribute of a study, with a search and a place in it: who works there.
-_PLACE: Final = "neural_automl:worker:{search}:{place}"
 
 
 class _HandedBack(BaseException):
@@ -67,7 +59,6 @@ class SearchWorker:
         objective: What is run.
         sampler: Proposes; each worker has a copy.
         pruner: Stops.
-        search: Names the search, so that a worker that is begun anew knows whom it follows.
         callbacks: Called with study and trial after each trial; not pickled.
         storage: Already open, for workers in this process; not pickled.
         stop: Set to let workers of this process leave after their trial; not pickled.
@@ -78,7 +69,6 @@ class SearchWorker:
     objective: ArchitectureObjective
     sampler: BaseSampler
     pruner: BasePruner
-    search: str
     callbacks: Sequence[Callback] = ()
     storage: BaseStorage | None = field(default=None, repr=False)
     stop: threading.Event | None = None
@@ -102,56 +92,11 @@ class SearchWorker:
                 sampler=copy.deepcopy(self.sampler) if place else self.sampler,
                 pruner=self.pruner,
             )
-            with _occupied(study, _PLACE.format(search=self.search, place=place)):
-                return work(study, self.objective, self.callbacks, self.stop)
+            return work(study, self.objective, self.callbacks, self.stop)
 
     def alone(self) -> SearchWorker:
         """Return the same without callbacks, which the engine calls itself."""
         return replace(self, callbacks=())
-
-
-@contextlib.contextmanager
-def _occupied(study: optuna.Study, place: str) -> Iterator[None]:
-    """Write who works at a place, and hand back what one who died there held."""
-    storage, study_id = study._storage, study._study_id
-    former = storage.get_study_system_attrs(study_id).get(place)
-    if former is not None:
-        hand_back(study, former)
-    storage.set_study_system_attr(study_id, place, worker_name())
-    yield
-    storage.set_study_system_attr(study_id, place, None)
-
-
-def worker_name() -> str:
-    """Return the name of this process as trials hold it."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def lost_workers(study: optuna.Study, search: str) -> list[str]:
-    """Return the names of a search's workers that left without a word."""
-    start = _PLACE.format(search=search, place="")
-    attributes = study._storage.get_study_system_attrs(study._study_id)
-    return [name for key, name in attributes.items() if key.startswith(start) and name]
-
-
-def hand_back(study: optuna.Study, worker: str) -> None:
-    """Let the trials of a dead worker wait to be taken up again, under their numbers.
-
-    One whose worker died for the third time fails.
-    """
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if trial.user_attrs.get(WORKER) != worker:
-            continue
-        attempts = trial.user_attrs.get(ATTEMPTS, 0) + 1
-        storage = study._storage
-        storage.set_trial_user_attr(trial._trial_id, ATTEMPTS, attempts)
-        state = TrialState.WAITING
-        if attempts >= MAX_ATTEMPTS:
-            storage.set_trial_user_attr(
-                trial._trial_id, "error", f"its worker died {attempts} times, the last {worker}"
-            )
-            state = TrialState.FAIL
-        storage.set_trial_state_values(trial._trial_id, state)
 
 
 def work(
@@ -169,12 +114,12 @@ def work(
         stop: Set to leave after a trial.
     """
     budget = Budget(study, stop=stop)
-    name = worker_name()
+    name = own_name()
 
     def run(trial: Trial) -> float | tuple[float, ...]:
         trial.set_user_attr(WORKER, name)
         if not budget.admit(trial):
-            study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            hand_back(study, trial._trial_id)
             raise _HandedBack
         try:
             with _ignoring_repeated_reports(trial):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -204,7 +203,6 @@ class AutoMLEngine:
                 objective,
                 study.sampler,
                 study.pruner,
-                search=uuid.uuid4().hex,
                 callbacks=callbacks,
                 storage=study._storage,
                 stop=threading.Event(),

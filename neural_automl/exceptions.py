@@ -12,6 +12,7 @@ The tree::
     ├── ExportError                  a network that cannot be written as asked
     ├── StudyError                   a study or its database that cannot be used
     ├── ExecutorError                workers that died, or a cluster that is gone
+    ├── CheckpointError              a training's state that cannot be kept or read
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
         └── OutOfMemoryError         the device has no room for the network
@@ -175,6 +176,10 @@ class StudyError(NeuralAutoMLError):
 
 class ExecutorError(NeuralAutoMLError):
     """A call could not be made: its workers died, or the cluster is gone."""
+
+
+class CheckpointError(NeuralAutoMLError):
+    """A training's state cannot be kept, or what was kept cannot be read."""
 
 
 class EvaluationError(NeuralAutoMLError):
