@@ -82,6 +82,7 @@ class Budget:
         self._untrained = 0
         self._any_repeat = False
         self._margin = 0
+        self._wants_look = False
         self._looked = self._recovered = float("-inf")
         self._max_trials, self._deadline = 0, float("inf")
         self._read()
@@ -141,9 +142,7 @@ class Budget:
         return False
 
     def after(self, trial: Trial, state: TrialState) -> None:
-        """Stop the loop if this trial was the last, or to look whether it was.
-
-        Called in the trial, before its end is written: what a callback is given is read anew.
+        """Take note of a trial, before its end is written: to read it again is not free.
 
         Args:
             trial: With all its attributes.
@@ -152,15 +151,19 @@ class Budget:
         attributes = trial.user_attrs
         if state == TrialState.FAIL:
             self._after_failure(trial.number, attributes.get("error", "unknown error"))
-        elif attributes.get("infeasible") == EXHAUSTED:
-            self.reason = EXHAUSTED
         else:
             if "cached_from" not in attributes:
                 self._failures = 0
             self._after_success(attributes)
-        self.is_pausing = self._shall_look(trial.number)
-        if self.error is not None or self.reason is not None or self.is_pausing:
-            trial.study.stop()
+        self._wants_look = self._shall_look(trial.number)
+
+    def pause(self, study: optuna.Study) -> None:
+        """Stop the loop if there is a reason, after everyone else who might."""
+        if study._stop_flag:
+            return  # by the sampler, or by a callback: not to be begun again
+        if self.error is not None or self.reason is not None or self._wants_look:
+            self.is_pausing = True
+            study.stop()
 
     def _shall_look(self, number: int) -> bool:
         """Return whether the budget may be spent after a trial: reading every trial is not free."""

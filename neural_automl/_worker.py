@@ -121,25 +121,30 @@ def work(
         if not budget.admit(trial):
             hand_back(study, trial._trial_id)
             raise _HandedBack
+        state = TrialState.FAIL
         try:
             with _ignoring_repeated_reports(trial):
                 values = objective(trial)
+            state = TrialState.COMPLETE
         except optuna.TrialPruned:
-            budget.after(trial, TrialState.PRUNED)
+            state = TrialState.PRUNED
             raise
-        except Exception:
-            budget.after(trial, TrialState.FAIL)
-            raise
-        budget.after(trial, TrialState.COMPLETE)
+        finally:
+            budget.after(trial, state)
+            if not callbacks:
+                budget.pause(study)
         return values
 
+    after: list[Callback] = [*callbacks]
+    if callbacks:
+        after.append(lambda study, _: budget.pause(study))
     with quiet_optuna():
         while budget.may_begin():
             try:
                 study.optimize(
                     run,
                     timeout=budget.seconds_left(),
-                    callbacks=list(callbacks) or None,
+                    callbacks=after or None,
                     catch=(Exception,),
                 )
             except _HandedBack:
