@@ -172,6 +172,8 @@ def _outcome(study: optuna.Study, budget: Budget) -> Outcome:
         return Outcome("error", budget.error)
     if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
         return Outcome(EXHAUSTED)
+    if budget.reason is None and budget.seconds_left() != 0.0:
+        return Outcome("stopped")
     return Outcome(budget.reason or "timeout")
 
 
@@ -184,10 +186,10 @@ def joint_outcome(outcomes: Sequence[Outcome], failures: Sequence[str]) -> Outco
 
     Returns:
         The first among these that any worker has: the budget is spent, it was interrupted, there
-        is nothing left, the time is up. Else the error of one of them.
+        is nothing left, the time is up, a callback stopped it. Else the error of one of them.
     """
     reasons = {outcome.reason for outcome in outcomes}
-    for reason in ("budget", "interrupted", EXHAUSTED, "timeout"):
+    for reason in ("budget", "interrupted", EXHAUSTED, "timeout", "stopped"):
         if reason in reasons:
             return Outcome(reason)
     for outcome in outcomes:

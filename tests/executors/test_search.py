@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from neural_automl.data import load_data
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import ExecutorError, FallbackWarning, StudyError
 from neural_automl.executor import create_executor
+from neural_automl.studies import load_study
 from tests.executors.searches import (
     SlowEvaluator,
     check_complete,
@@ -253,3 +256,29 @@ def test_a_callback_that_raises_ends_the_workers(tmp_path: Path) -> None:
 
     states = {trial.state.name for trial in engine.load_checkpoint(tmp_path).study.trials}
     assert "RUNNING" not in states
+
+
+@pytest.mark.slow
+def test_ctrl_c_reaches_the_workers(tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib\n"
+        "from tests.executors.searches import SlowEvaluator, search\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "result = search(folder, 50, SlowEvaluator(folder, 1.0), executor_type='process',"
+        " max_workers=2)\n"
+        "print(result.stop_reason)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    while not pids(tmp_path) and parent.poll() is None:
+        time.sleep(0.1)
+    children = psutil.Process(parent.pid).children(recursive=True)
+
+    parent.send_signal(signal.SIGINT)
+    output = parent.communicate(timeout=120)[0]
+
+    assert output == "interrupted\n"
+    assert not any(child.is_running() for child in children)
+    states = {trial.state.name for trial in load_study(tmp_path / "study.db").trials}
+    assert states <= {"COMPLETE", "FAIL", "WAITING"}
