@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any, Final, final
@@ -12,7 +13,8 @@ from neural_automl.exceptions import ExecutorError
 from neural_automl.executor._base import BaseExecutor, Result, check_workers, collect, describe
 
 with try_import() as _imports:
-    from distributed import Client
+    import psutil
+    from distributed import Client, Status
     from distributed.client import FutureCancelledError
     from distributed.comm.core import CommClosedError
     from distributed.deploy.subprocess import SubprocessCluster
@@ -82,7 +84,7 @@ class DaskExecutor(BaseExecutor):
         """End the cluster if it is our own; of another, drop the calls that have not begun."""
         if self._cluster is not None:
             self._client.close()
-            self._cluster.close()
+            _close(self._cluster)
         self._pool.shutdown(cancel_futures=True)
         if self._cluster is None and self._owns_client:
             self._client.close()
@@ -128,6 +130,20 @@ class DaskExecutor(BaseExecutor):
 
     def _gone(self, error: BaseException) -> ExecutorError:
         return ExecutorError(f"the Dask scheduler {self._where} is gone: {describe(error)}")
+
+
+def _close(cluster: Any) -> None:
+    """End a cluster of this machine, also one whose scheduler is gone."""
+    if cluster.scheduler.process.returncode is None:
+        cluster.close()
+        return
+    # The cluster would ask its scheduler to let the workers go: end their processes ourselves.
+    for part in cluster.workers.values():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(part.process.pid)
+            for each in (*process.children(recursive=True), process):
+                each.kill()
+    cluster.status = Status.closed
 
 
 class _Function:

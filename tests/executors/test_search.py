@@ -282,3 +282,33 @@ def test_ctrl_c_reaches_the_workers(tmp_path: Path) -> None:
     assert not any(child.is_running() for child in children)
     states = {trial.state.name for trial in load_study(tmp_path / "study.db").trials}
     assert states <= {"COMPLETE", "FAIL", "WAITING"}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("orphans")
+def test_a_scheduler_that_goes_away_in_mid_search(tmp_path: Path) -> None:
+    executor: Any = create_executor("dask", 2)
+    killed: list[int] = []
+
+    def kill(study: Any, trial: Any) -> None:
+        if not killed:
+            killed.append(executor._cluster.scheduler.process.pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    engine = AutoMLEngine(
+        search_strategy="random", executor_type=executor, max_workers=2, output_dir=tmp_path
+    )
+    with pytest.raises(StudyError, match=r"no worker ran .*the Dask scheduler .* is gone"):
+        engine.search(
+            wide_space(),
+            evaluator=SlowEvaluator(tmp_path, 0.5),
+            max_trials=60,
+            max_epochs_per_trial=3,
+            callbacks=[kill],
+        )
+    executor.shutdown()
+
+    # What was trained is there, and the same search goes on without Dask.
+    result = search(tmp_path, 12, SlowEvaluator(tmp_path, 0.0), executor_type="thread")
+    assert len(trained_widths(tmp_path)) >= 12
+    assert result.stop_reason in ("budget", "trained already")
