@@ -112,10 +112,15 @@ def test_an_executor_is_returned_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", ["dask", "ray"])
-def test_a_missing_package_falls_back_aloud(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_falls_back_aloud(
+    name: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     module = {"dask": "distributed", "ray": "ray"}[name]
     monkeypatch.setitem(sys.modules, module, None)
-    monkeypatch.delitem(sys.modules, f"neural_automl.executor._{name}", raising=False)
+    ours = f"neural_automl.executor._{name}"
+    # What was imported without the package shall not stay for other tests.
+    sys.modules.pop(ours, None)
+    request.addfinalizer(lambda: sys.modules.pop(ours, None))
 
     with pytest.warns(FallbackWarning, match=rf"{name} was replaced by sequential: {module} could"):
         executor = create_executor(name, 4)
@@ -123,10 +128,10 @@ def test_a_missing_package_falls_back_aloud(name: str, monkeypatch: pytest.Monke
     assert isinstance(executor, SequentialExecutor)
     assert executor.fallback is not None
     assert f"neural-automl[{name}]" in executor.fallback
-    monkeypatch.delitem(sys.modules, f"neural_automl.executor._{name}", raising=False)
+    sys.modules.pop(ours, None)
     with pytest.raises(ImportError, match=f"neural-automl\\[{name}\\]"):
         create_executor(name, 4, strict=True)
-    monkeypatch.delitem(sys.modules, f"neural_automl.executor._{name}", raising=False)
+    sys.modules.pop(ours, None)
 
 
 # --- users' own -------------------------------------------------------------------------------
