@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar, final
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 #: Seconds that a database may be away.
 PATIENCE: Final = 300.0
@@ -33,6 +33,8 @@ def may_pass(error: BaseException) -> bool:
     if _is_unavailable(error):
         return True
     cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+    if isinstance(cause, PendingRollbackError):
+        return True  # the session was broken by a connection that was lost before
     if not isinstance(cause, DBAPIError):
         return False
     state = getattr(cause.orig, "sqlstate", None)
@@ -122,11 +124,21 @@ def _pauses() -> Iterator[float]:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
+def _afresh(storage: BaseStorage, call: Callable[[], Any]) -> Any:
+    """Make a call; where it may be made again, let go of the session that it broke."""
+    try:
+        return call()
+    except Exception as error:
+        if may_pass(error):
+            storage.remove_session()
+        raise
+
+
 def _patient(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         patience: Patience = self.__dict__.get("patience") or _DEFAULT
-        return patience(lambda: method(self, *args, **kwargs))
+        return patience(lambda: _afresh(self, lambda: method(self, *args, **kwargs)))
 
     return call
 
@@ -149,7 +161,7 @@ def _patient_end(method: Callable[..., Any]) -> Callable[..., Any]:
                     raise
                 return True
 
-        return patience(end)
+        return patience(lambda: _afresh(self, end))
 
     return call
 

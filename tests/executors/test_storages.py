@@ -23,6 +23,11 @@ from tests.executors.searches import SlowEvaluator, check_complete, pids, search
 from tests.servers import PASSWORD, PostgresServer, free_port, grpc_proxy
 
 
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the artifacts of a database without a file lie there
+
+
 @contextlib.contextmanager
 def new_url(kind: str, folder: Path, postgres: PostgresServer) -> Iterator[str]:
     if kind == "postgresql":
