@@ -13,6 +13,7 @@ import typer
 
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
+from neural_automl.executor import EXECUTOR_NAMES
 from neural_automl.search_strategies import SAMPLER_NAMES
 
 #: What to say beside an unknown layer, which a command cannot tell from a slip.
@@ -104,8 +105,9 @@ StorageOption = Annotated[
     str,
     typer.Option(
         "--storage",
-        help="URL of the study database (sqlite:///study.db, postgresql+psycopg://...), or the "
-        "path of a SQLite file, or of the folder of a study.db.",
+        help="URL of the study database (sqlite:///study.db, postgresql+psycopg://host/database, "
+        "journal:///study.log, grpc://host:13000), or the path of a SQLite file, or of the folder "
+        "of a study.db.",
         show_default=False,
     ),
 ]
@@ -261,6 +263,21 @@ TimeoutOption = Annotated[
         "--timeout",
         callback=positive_seconds,
         help="Seconds after which no trial begins.",
+        show_default=False,
+    ),
+]
+WorkersOption = Annotated[
+    int,
+    typer.Option(
+        "--workers", "-w", min=1, help="Networks that are trained at once, on this machine."
+    ),
+]
+ExecutorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--executor",
+        help=f"Where they are trained: {', '.join(EXECUTOR_NAMES)}. By default in processes, "
+        "where there are several workers.",
         show_default=False,
     ),
 ]

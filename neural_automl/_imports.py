@@ -12,6 +12,7 @@ _EXTRA_OF = {
     "PIL": "images",
     "dask": "dask",
     "distributed": "dask",
+    "grpc": "grpc",
     "keras": "tensorflow",
     "mlflow": "tracking",
     "onnx": "onnx",

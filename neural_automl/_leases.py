@@ -64,7 +64,8 @@ class Lease:
 
     def __enter__(self) -> Lease:
         self._renewed = self._clock()
-        self._trial.set_user_attr(WORKER, self._worker)
+        if self._trial.user_attrs.get(WORKER) != self._worker:
+            self._trial.set_user_attr(WORKER, self._worker)
         self._thread.start()
         return self
 

@@ -26,8 +26,8 @@ class SearchResult:
     Attributes:
         study: The study; everything is in it.
         space: What was searched.
-        stop_reason: ``budget``, ``timeout``, ``space exhausted``, ``interrupted``,
-            ``trained already`` (nothing was left to do) or ``loaded``.
+        stop_reason: ``budget``, ``timeout``, ``space exhausted``, ``interrupted``, ``stopped`` (by
+            a callback), ``trained already`` (nothing was left to do) or ``loaded``.
         storage: URL of the study's database.
         artifact_store: Where weights and sources are.
         evaluator: What trained, or None where the result was loaded.

@@ -22,6 +22,7 @@ from neural_automl._arguments import (
     DeviceOption,
     EarlyStoppingOption,
     EpochsOption,
+    ExecutorOption,
     ImportOption,
     JsonOption,
     MetricOption,
@@ -42,10 +43,12 @@ from neural_automl._arguments import (
     TimeoutOption,
     TimingOption,
     TrialsOption,
+    WorkersOption,
     layer_note,
     pruner_options,
 )
 from neural_automl._version import __version__
+from neural_automl._worker_command import worker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import EXPORT_FORMATS, export_architecture, export_notes
@@ -62,8 +65,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-
-#: Those that need no options of their own.
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -154,6 +155,8 @@ def search(
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
     timeout: TimeoutOption = None,
+    workers: WorkersOption = 1,
+    executor: ExecutorOption = None,
     resume: ResumeOption = False,
     imports: ImportOption = None,
 ) -> None:
@@ -182,6 +185,8 @@ def search(
             study_name=study,
             metrics=metric,
             seed=seed,
+            executor_type=executor or ("sequential" if workers == 1 else "process"),
+            max_workers=workers,
         )
     if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
         raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")
@@ -216,6 +221,9 @@ def search(
     tables.print_result(console, result)
     if result.stop_reason == "interrupted":
         raise typer.Exit(130)
+
+
+app.command()(worker)
 
 
 @app.command()

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
-from optuna.trial import FrozenTrial
 
-from neural_automl._budget import Budget
-from neural_automl._fallbacks import fallbacks_forbidden
-from neural_automl._options import lookup
+from neural_automl._budget import set_budget
 from neural_automl._rung_start import check_rungs
-from neural_automl._rungs import RUNG, Rungs
+from neural_automl._rungs import Rungs
+from neural_automl._running import default_workers, queue_interrupted, run_search
 from neural_automl._search_checks import check_data, check_names, measured
 from neural_automl._search_result import SearchResult as SearchResult
+from neural_automl._study_settings import StudySettings, recorded
 from neural_automl._terms import agree
+from neural_automl._worker import Callback, SearchWorker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import StudyError
+from neural_automl.executor import BaseExecutor
+from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.registry import space_of, summarise, write_ledger
-from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
@@ -33,7 +34,6 @@ from neural_automl.studies import (
     make_artifact_store,
     masked,
     open_study,
-    quiet_optuna,
     storage_errors,
     storage_url,
 )
@@ -44,12 +44,8 @@ if TYPE_CHECKING:
 
     from neural_automl.architecture import Backend
 
-#: Called after each trial.
-Callback = Callable[[optuna.Study, FrozenTrial], None]
-
 #: As a constraint names it.
 _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
-_EXECUTORS: Final = {"sequential": None}
 # Options of early stopping are checked before the number of epochs is known, and with it again.
 _MANY_EPOCHS: Final = 10**6
 
@@ -63,7 +59,9 @@ class AutoMLEngine:
             one. By default ``median``, ``multi_objective`` for several metrics, and ``none`` with
             rungs, which are its like.
         early_stopping_options: Of that name, as ``{"n_warmup_steps": 3}``.
-        executor_type: ``sequential``.
+        executor_type: A name of ``create_executor``, or an executor: where trials run.
+        max_workers: Trainings at once; by default one, or, of other executors than
+            ``sequential``, one a core.
         backend: ``pytorch``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         output_dir: Where the SQLite study lies if no storage is given.
@@ -101,7 +99,8 @@ class AutoMLEngine:
         search_strategy: str | BaseSampler | SearchStrategy = "tpe",
         early_stopping: str | BasePruner | None = None,
         early_stopping_options: Mapping[str, Any] | None = None,
-        executor_type: str = "sequential",
+        executor_type: str | BaseExecutor = "sequential",
+        max_workers: int | None = None,
         backend: Backend = "pytorch",
         device: str = "auto",
         output_dir: str | Path = "results",
@@ -116,10 +115,10 @@ class AutoMLEngine:
         rungs: Sequence[int] | None = None,
         strict: bool = False,
     ) -> None:
-        lookup("executor", executor_type, _EXECUTORS)
         check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
-        self.executor: None = None
+        self.executor = executor_type
+        self.max_workers = max_workers or default_workers(executor_type)
         self.predictor: None = None
         self.evaluator: Evaluator | None = None
         self.backend: Backend = backend
@@ -150,9 +149,25 @@ class AutoMLEngine:
             **(early_stopping_options or {}),
         }
         self._result: SearchResult | None = None
+        self._loaded: tuple[Evaluator | None, Mapping[str, Any] | None] = (None, None)
+        self._recorded = recorded(
+            search_strategy=search_strategy,
+            early_stopping=self.early_stopping,
+            early_stopping_options=early_stopping_options,
+            backend=backend,
+            metrics=self.metrics,
+            acquisition_function=acquisition_function,
+            n_initial_random=n_initial_random,
+            reduction_factor=reduction_factor,
+            seed=seed,
+            value=value,
+            rungs=self.rungs,
+        )
         # Wrong names and options are said now, not after the data was read.
         check_strategy(search_strategy, self._sampler_options)
-        self._make_pruner(_MANY_EPOCHS)
+        self.make_pruner(_MANY_EPOCHS)
+        if isinstance(executor_type, str):
+            check_executor(executor_type, self.max_workers, {})
 
     # --- searching ----------------------------------------------------------------------------
 
@@ -201,22 +216,22 @@ class AutoMLEngine:
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
-        objective = ArchitectureObjective(
-            space,
-            self.evaluator,
-            metrics=self.metrics_for(space, self.evaluator),
-            epochs=max_epochs_per_trial,
-            seed=self.seed,
-            device=self.device,
-            value=self.value,
-            rungs=self.rungs,
-            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
-        )
-        with storage_errors(self.storage), fallbacks_forbidden(self.strict) as ends:
-            study = self._open_study(objective, max_trials)
-            objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
-            reason = _run(study, objective, max_trials, timeout, [*callbacks, *ends])
-            objective.tidy()
+        objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        with storage_errors(self.storage):
+            study = self._open_study(objective, max_trials, max_epochs_per_trial)
+            set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
+            worker = SearchWorker(
+                self.storage,
+                study.study_name,
+                objective,
+                study.sampler,
+                study.pruner,
+                callbacks=callbacks,
+                storage=study._storage,
+                stop=threading.Event(),
+                strict=self.strict,
+            )
+            reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
             write_ledger(study)
         self._result = self._make_result(study, space, reason)
         return self._result
@@ -246,7 +261,30 @@ class AutoMLEngine:
             monitor=next((m for m in self.metrics or () if m not in COST_METRICS), None),
         )
         evaluator.choose_device()
+        self._loaded = (evaluator, getattr(train_data, "source", None))
         return evaluator
+
+    def make_objective(
+        self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None
+    ) -> ArchitectureObjective:
+        """Return what ``search`` runs.
+
+        Args:
+            space: What is searched.
+            evaluator: What trains.
+            epochs: Longest training; None leaves it to the space.
+        """
+        return ArchitectureObjective(
+            space,
+            evaluator,
+            metrics=self.metrics_for(space, evaluator),
+            epochs=epochs,
+            seed=self.seed,
+            device=self.device,
+            value=self.value,
+            rungs=self.rungs,
+            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
+        )
 
     def metrics_for(self, space: ArchitectureSpace, evaluator: Evaluator) -> tuple[str, ...]:
         """Return what is optimised: what was asked for, or what is usual for the loss."""
@@ -279,15 +317,17 @@ class AutoMLEngine:
             check_data(space, evaluator)
         check_strategy(self.search_strategy, self._sampler_options, space=space)
         of_evaluator = getattr(evaluator, "epochs", None)
-        self._make_pruner(epochs or of_evaluator or space.longest_training())
+        self.make_pruner(epochs or of_evaluator or space.longest_training())
 
-    def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
+    def _open_study(
+        self, objective: ArchitectureObjective, max_trials: int, epochs: int | None
+    ) -> optuna.Study:
         study = open_study(
             self.storage,
             self.study_name or objective.space.name,
             directions=objective.directions,
             sampler=optuna.samplers.RandomSampler(),
-            pruner=self._make_pruner(objective.longest_training()),
+            pruner=self.make_pruner(objective.longest_training()),
         )
         if "space" not in study.user_attrs and _finished(study):
             raise StudyError(
@@ -295,7 +335,25 @@ class AutoMLEngine:
                 "study name"
             )
         agree(study, objective.terms())
-        study.sampler, strategy = make_sampler(
+        study.sampler, strategy = self.make_sampler(objective, max_trials)
+        study.set_user_attr("strategy", strategy)
+        artifacts = artifact_directory(self.storage)
+        objective.artifact_store = make_artifact_store(artifacts)
+        data = self._loaded[1] if objective.evaluator is self._loaded[0] else None
+        StudySettings(self._recorded, epochs, data, str(artifacts.absolute())).write(study)
+        queue_interrupted(study)
+        return study
+
+    def make_sampler(
+        self, objective: ArchitectureObjective, max_trials: int
+    ) -> tuple[BaseSampler, str]:
+        """Return the sampler of a search, and in words what it is.
+
+        Args:
+            objective: What the search runs.
+            max_trials: Trials that shall train.
+        """
+        return make_sampler(
             self.search_strategy,
             objective.space,
             self._sampler_options,
@@ -303,12 +361,13 @@ class AutoMLEngine:
             n_trials=max_trials,
             n_objectives=len(objective.directions),
         )
-        study.set_user_attr("strategy", strategy)
-        study.set_user_attr("max_trials", max_trials)
-        _queue_interrupted(study)
-        return study
 
-    def _make_pruner(self, epochs: int) -> BasePruner:
+    def make_pruner(self, epochs: int) -> BasePruner:
+        """Return the pruner of a search.
+
+        Args:
+            epochs: Longest training.
+        """
         return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)
 
     # --- looking at it ------------------------------------------------------------------------
@@ -354,45 +413,3 @@ def _given(**options: Any) -> Mapping[str, Any]:
 
 def _finished(study: optuna.Study) -> bool:
     return any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
-
-
-def _queue_interrupted(study: optuna.Study) -> None:
-    """Queue what Ctrl-C cut off, once."""
-    trials = study.get_trials(deepcopy=False)
-    resumed = {trial.user_attrs.get("resumed_from") for trial in trials}
-    for trial in trials:
-        if trial.user_attrs.get(RUNG):
-            continue  # its network is due to go on again
-        if trial.user_attrs.get("interrupted") and trial.number not in resumed:
-            study.enqueue_trial(trial.params, user_attrs={"resumed_from": trial.number})
-
-
-def _run(
-    study: optuna.Study,
-    objective: ArchitectureObjective,
-    max_trials: int,
-    timeout: float | None,
-    callbacks: Sequence[Callback],
-) -> str:
-    """Run trials until the budget is spent and return why it ended."""
-    budget = Budget(max_trials)
-    if budget.is_spent(study):
-        return "trained already"
-    optimize = partial(
-        study.optimize, objective, callbacks=[*callbacks, budget], catch=(Exception,)
-    )
-    end = None if timeout is None else time.monotonic() + timeout
-    with quiet_optuna():
-        try:
-            optimize(timeout=timeout)
-            exhausted = study.user_attrs.get(STOP_REASON) == EXHAUSTED
-            # What ends a space does not end the climb on its rungs.
-            while exhausted and (end is None or time.monotonic() < end) and budget.goes_on(study):
-                optimize(n_trials=1)
-        except KeyboardInterrupt:
-            return "interrupted"
-    if budget.error is not None:
-        raise budget.error
-    if budget.reason is None and exhausted:
-        return EXHAUSTED
-    return budget.reason or "timeout"

@@ -11,6 +11,7 @@ The tree::
     ├── DataError                    data that cannot be read or does not fit the space
     ├── ExportError                  a network that cannot be written as asked
     ├── StudyError                   a study or its database that cannot be used
+    ├── ExecutorError                workers that died, or a cluster that is gone
     ├── CheckpointError              a training's state that cannot be kept or read
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
@@ -172,6 +173,10 @@ class ExportError(NeuralAutoMLError):
 
 class StudyError(NeuralAutoMLError):
     """A study, or the database that holds it, cannot be used as asked."""
+
+
+class ExecutorError(NeuralAutoMLError):
+    """A call could not be made: its workers died, or the cluster is gone."""
 
 
 class CheckpointError(NeuralAutoMLError):

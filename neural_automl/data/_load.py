@@ -88,6 +88,14 @@ def load_data(
         fingerprint=hash_arrays(_named(encoded)),
         class_names=raw.class_names,
         columns=columns,
+        source={
+            "source": source if source in _NAMED else str(Path(source).absolute()),
+            "validation_split": validation_split,
+            "test_split": test_split,
+            "seed": seed,
+            "target": target,
+            "missing": missing,
+        },
     )
 
 

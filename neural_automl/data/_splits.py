@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,8 @@ class DataSplits:
         fingerprint: Hash of the shapes, dtypes and content of all parts.
         class_names: What each label is called, where the source names its classes.
         columns: How a table became features, in their order; empty for what is no table.
+        source: The arguments of ``load_data`` that made them, in JSON's types; None where they
+            were made otherwise.
 
     Example:
         >>> splits = load_data("digits")
@@ -42,6 +45,7 @@ class DataSplits:
     fingerprint: str
     class_names: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
+    source: Mapping[str, Any] | None = None
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

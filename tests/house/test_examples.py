@@ -46,6 +46,7 @@ SLOW = (
     "docs/extend.md",
     "docs/fidelities.md",
     "docs/search.md",
+    "docs/workers.md",
 )
 #: The head and tail around layers that stand alone.
 AROUND = "network Example {{\n  input: (32, 32, 3)\n  layers:\n{}\n}}\n"

@@ -108,7 +108,7 @@ def test_a_timeout_ends_a_search(tmp_path: Path) -> None:
     evaluator = CurveEvaluator()
 
     result = engine_in(tmp_path).search(
-        small_space(), evaluator=evaluator, max_trials=10**6, timeout=0.2
+        small_space(), evaluator=evaluator, max_trials=10**6, timeout=0.5
     )
 
     assert result.stop_reason == "timeout"
@@ -294,7 +294,8 @@ def test_what_the_engine_exposes(tmp_path: Path) -> None:
 
     assert engine.search_strategy == "tpe"
     assert engine.early_stopping == "asha"
-    assert (engine.executor, engine.evaluator, engine.predictor) == (None, None, None)
+    assert engine.executor == "sequential"
+    assert (engine.evaluator, engine.predictor) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -302,7 +303,8 @@ def test_what_the_engine_exposes(tmp_path: Path) -> None:
     [
         ({"search_strategy": "tpee"}, "did you mean tpe"),
         ({"early_stopping": "halving"}, "early stopping must be one of"),
-        ({"executor_type": "ray"}, "executor must be one of sequential but got 'ray'"),
+        ({"executor_type": "rays"}, "executor must be one of sequential, .*did you mean ray"),
+        ({"max_workers": 2}, "the sequential executor has one worker but `max_workers` is 2"),
         ({"early_stopping": "asha", "reduction_factor": 1}, "reduction_factor"),
     ],
     ids=str,

@@ -1,0 +1,117 @@
+"""The command `worker`: joins a search that was begun elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neural_automl._arguments import (
+    DATA_HELP,
+    DeviceOption,
+    ImportOption,
+    StorageOption,
+    StudyOption,
+    import_modules,
+)
+from neural_automl.exceptions import NeuralAutoMLError
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from neural_automl.evaluation import Evaluator
+
+
+def worker(
+    storage: StorageOption,
+    study: StudyOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="The search's data on this machine, by default where the search had it: "
+            + DATA_HELP,
+            show_default=False,
+        ),
+    ] = None,
+    evaluator: Annotated[
+        str | None,
+        typer.Option(
+            "--evaluator",
+            metavar="MODULE:NAME",
+            help="Instead of data: an evaluator, or a function that makes one, in a module in the "
+            "current directory or installed.",
+            show_default=False,
+        ),
+    ] = None,
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            "--artifacts",
+            help="Folder for weights and source code, one that all workers share; by default the "
+            "search's own, where this machine has it.",
+            show_default=False,
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+    imports: ImportOption = None,
+) -> None:
+    """Join a search: propose and train networks of its study until its budget is spent.
+
+    Started at any time, on any machine that reaches the study's database and has the data. Space,
+    strategy, early stopping and budget are read from the study.
+
+    [bold]Example:[/bold] neural-automl worker --storage results/study.db
+    """
+    from neural_automl._joining import Joining
+
+    joining = Joining(storage, study, device=device)
+    trainer = joining.make_evaluator(data) if evaluator is None else load_evaluator(evaluator)
+    folder = artifacts or joining.artifacts()
+    if folder is None:
+        typer.echo(
+            f"note: weights are not kept: the search's folder {joining.settings.artifacts} is not "
+            "on this machine; give one with --artifacts",
+            err=True,
+        )
+    typer.echo(f"joined the study {joining.study.study_name}")
+    outcome = joining.run(trainer, artifacts=folder, callbacks=[_tell])
+    typer.echo(f"left: {outcome.reason}")
+    if outcome.reason == "interrupted":
+        raise typer.Exit(130)
+
+
+def load_evaluator(name: str) -> Evaluator:
+    """Return the evaluator that a module holds, or makes.
+
+    Args:
+        name: ``MODULE:NAME``.
+
+    Raises:
+        BadParameter: There is no such thing.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not attribute:
+        raise typer.BadParameter(f"--evaluator must be MODULE:NAME but is {name!r}")
+    import_modules([module_name])
+    module = importlib.import_module(module_name)
+    try:
+        found = getattr(module, attribute)
+    except AttributeError as error:
+        raise typer.BadParameter(f"the module {module_name} has no {attribute!r}") from error
+    if not callable(getattr(found, "evaluate", None)) or isinstance(found, type):
+        if not callable(found):
+            raise typer.BadParameter(f"{name} is {found!r} and no evaluator")
+        found = found()
+    if not callable(getattr(found, "evaluate", None)):
+        raise NeuralAutoMLError(f"{name} made a {type(found).__name__}, which is no evaluator")
+    made: Evaluator = found
+    return made
+
+
+def _tell(study: optuna.Study, trial: FrozenTrial) -> None:
+    values = "" if not trial.values else " " + ", ".join(f"{value:g}" for value in trial.values)
+    typer.echo(f"trial {trial.number}: {trial.state.name.lower()}{values}")

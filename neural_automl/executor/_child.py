@@ -1,0 +1,130 @@
+"""A child of ``ProcessExecutor``: reads one call from a folder, makes it, writes the result.
+
+The folder is the parent's own, readable by nobody else; nothing is unpickled from anywhere else.
+Arrays in the function lie in a file that all children map into memory, each with its own copy of
+what it changes. Standard input is a pipe from the parent that carries nothing: when it ends, the
+parent wants the call to end, or is dead.
+"""
+
+from __future__ import annotations
+
+import _thread
+import mmap
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import cloudpickle
+
+#: What a child runs: as the parent it finds modules, whatever made them findable there.
+BOOT: Final = """\
+import json, pathlib, sys
+sys.path[:] = json.loads(pathlib.Path(sys.argv[1], "paths.json").read_text())
+from neural_automl.executor._child import main
+sys.exit(main(sys.argv[1:]))
+"""
+#: Seconds that a call has to end after it was asked to.
+GRACE: Final = 10.0
+_ALIGNMENT: Final = 64
+
+
+def dump(value: Any, path: Path) -> None:
+    """Write a value to a file, its large buffers (arrays) to another beside it.
+
+    Raises:
+        Exception: It can't be pickled; what is raised is its own.
+    """
+    buffers: list[pickle.PickleBuffer] = []
+    data = cloudpickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    sizes = []
+    with path.with_suffix(".arrays").open("wb") as file:
+        for buffer in buffers:
+            with buffer.raw() as raw:
+                sizes.append(raw.nbytes)
+                file.write(raw)
+                file.write(bytes(-raw.nbytes % _ALIGNMENT))
+    path.write_bytes(pickle.dumps((data, sizes)))
+
+
+def load(path: Path) -> Any:
+    """Read what ``dump`` wrote; changes to its arrays stay in this process."""
+    data, sizes = pickle.loads(path.read_bytes())
+    return pickle.loads(data, buffers=_mapped(path.with_suffix(".arrays"), sizes))
+
+
+def _mapped(path: Path, sizes: Sequence[int]) -> list[memoryview]:
+    if not any(sizes):
+        return [memoryview(bytearray()) for _ in sizes]
+    with path.open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    buffers, start = [], 0
+    for size in sizes:
+        buffers.append(view[start : start + size])
+        start += size + -size % _ALIGNMENT
+    return buffers
+
+
+def watch_parent(done: threading.Event) -> None:
+    """Interrupt the main thread when the parent closes the pipe; end what goes on regardless."""
+
+    def wait() -> None:
+        # Not by sys.stdin, whose lock a thread that still waits would hold at the end.
+        while os.read(0, 1):
+            pass
+        if not done.is_set():
+            _interrupt()
+            if not done.wait(GRACE):
+                os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _interrupt() -> None:
+    main_thread = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main_thread is not None:
+        # A real signal, to that thread: it also ends a wait in the operating system.
+        signal.pthread_kill(main_thread, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make the call and write what became of it.
+
+    Args:
+        arguments: The folder, the file of the function in it, and the file of its arguments.
+    """
+    folder, function, call = Path(arguments[0]), arguments[1], arguments[2]
+    done = threading.Event()
+    watch_parent(done)
+    result, error = None, None
+    try:
+        result = load(folder / function)(*load(folder / call))
+    except (Exception, KeyboardInterrupt) as raised:  # noqa: BLE001 - the parent gets it
+        raised.add_note("".join(traceback.format_exception(raised)))
+        error = raised
+    target = folder / f"{call}.result"
+    part = target.with_suffix(".part")
+    part.write_bytes(_packed(result, error))
+    part.replace(target)
+    done.set()
+    return 0
+
+
+def _packed(result: Any, error: BaseException | None) -> bytes:
+    """Return an outcome as bytes that the parent can read."""
+    try:
+        packed: bytes = cloudpickle.dumps((result, error))
+        # Some exceptions are pickled without complaint and can't be made again.
+        pickle.loads(packed)
+    except Exception as failure:  # noqa: BLE001 - anybody's __reduce__ may raise anything
+        what = error or failure
+        told = "" if error is not None else "the result can't be sent back: "
+        stand_in = RuntimeError(f"{told}{type(what).__name__}: {what}")
+        packed = cloudpickle.dumps((None, stand_in))
+    return packed
