@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from neural_automl import _rung_start
+from neural_automl._rungs import Rungs
 from neural_automl._trial_run import COST_METRICS
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator
-from neural_automl.exceptions import EvaluationError
+from neural_automl.exceptions import EvaluationError, StudyError
 from neural_automl.parameters import did_you_mean
 from neural_automl.studies import is_text
+
+if TYPE_CHECKING:
+    import optuna
 
 # Drawn until the data fits one: a size that is open may be too small in most of them.
 _SAMPLES: Final = 64
@@ -43,6 +48,37 @@ def check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> No
                 raise
         else:
             return
+
+
+def check_rungs(
+    rungs: tuple[int, ...],
+    reduction_factor: int | None,
+    metrics: Sequence[str] | None,
+    early_stopping: object,
+) -> None:
+    """Check that rungs can be searched on, with the engine's other options.
+
+    Raises:
+        ValueError: They can't.
+    """
+    made = Rungs(rungs, 3 if reduction_factor is None else reduction_factor)
+    _rung_start.check_rungs(made, metrics or ("val_accuracy",), COST_METRICS)
+    if early_stopping not in (None, "none"):
+        raise ValueError("`rungs` stop trainings by themselves: give no `early_stopping`")
+
+
+def check_study(study: optuna.Study) -> None:
+    """Check that a study's trials, if it has any, are those of searches.
+
+    Raises:
+        StudyError: They are another program's.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if "space" not in study.user_attrs and any(trial.state.is_finished() for trial in trials):
+        raise StudyError(
+            f"the study {study.study_name!r} holds trials of another program; use another study "
+            "name"
+        )
 
 
 def measured(metrics: Sequence[str]) -> list[str]:

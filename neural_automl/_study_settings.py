@@ -42,8 +42,8 @@ class StudySettings:
 def recorded(**options: Any) -> dict[str, Any]:
     """Return options of an engine as a study keeps them.
 
-    What has its default, None, is left out; of a strategy or early stopping that is an object, which
-    no other program has, None is kept.
+    What has its default, None, is left out. A strategy or early stopping that is an object, which
+    no other program has, is kept as None.
     """
     found = {
         name: list(value) if isinstance(value, tuple) else value

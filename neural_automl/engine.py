@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import optuna
 
 from neural_automl._budget import set_budget
-from neural_automl._rung_start import check_rungs
-from neural_automl._rungs import Rungs
 from neural_automl._running import default_workers, queue_interrupted, run_search
-from neural_automl._search_checks import check_data, check_names, measured
+from neural_automl._search_checks import (
+    check_data,
+    check_names,
+    check_rungs,
+    check_study,
+    measured,
+)
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._study_settings import StudySettings, recorded
 from neural_automl._terms import agree
@@ -130,10 +134,7 @@ class AutoMLEngine:
         self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
         self.rungs = None if rungs is None else tuple(rungs)
         if self.rungs is not None:
-            checked = Rungs(self.rungs, 3 if reduction_factor is None else reduction_factor)
-            check_rungs(checked, self.metrics or ("val_accuracy",), COST_METRICS)
-            if early_stopping not in (None, "none"):
-                raise ValueError("`rungs` stop trainings by themselves: give no `early_stopping`")
+            check_rungs(self.rungs, reduction_factor, self.metrics, early_stopping)
         self.reduction_factor = reduction_factor
         self.seed = seed
         self.value: Literal["last", "best"] = value
@@ -329,11 +330,7 @@ class AutoMLEngine:
             sampler=optuna.samplers.RandomSampler(),
             pruner=self.make_pruner(objective.longest_training()),
         )
-        if "space" not in study.user_attrs and _finished(study):
-            raise StudyError(
-                f"the study {study.study_name!r} holds trials of another program; use another "
-                "study name"
-            )
+        check_study(study)
         agree(study, objective.terms())
         study.sampler, strategy = self.make_sampler(objective, max_trials)
         study.set_user_attr("strategy", strategy)
@@ -409,7 +406,3 @@ class AutoMLEngine:
 
 def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _finished(study: optuna.Study) -> bool:
-    return any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
