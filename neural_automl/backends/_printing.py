@@ -93,10 +93,10 @@ class _Printer:
             return [f"{indent}{before}{opening}", *below, f"{indent}{closing}{after}"]
         arguments = self._arguments(form)
         callee = self._callee(form)
-        if isinstance(callee, Call) and self._arguments(callee):
+        head = f"{indent}{before}{self._function(form)}("
+        if isinstance(callee, Call) and self._arguments(callee) and len(head) > LINE:
             # A call of what a call made: what the first one holds goes below.
-            called = self._joined(arguments)
-            return self.lines(callee, indent, before, f"({called}){after}")
+            return self.lines(callee, indent, before, f"({self._joined(arguments)}){after}")
         joined = deeper + self._joined(arguments)
         below = [joined]
         if len(joined) > LINE:
@@ -105,7 +105,7 @@ class _Printer:
                 for key, value in arguments
                 for part in self.lines(value, deeper, key, after=",")
             ]
-        return [f"{indent}{before}{self._function(form)}(", *below, f"{indent}){after}"]
+        return [head, *below, f"{indent}){after}"]
 
     def chain(self, form: Infix, indent: str) -> list[str]:
         """Return what stands in the brackets around a chain of operators."""

@@ -12,13 +12,12 @@ from math import prod
 from typing import TYPE_CHECKING, Final
 
 from neural_automl import _keras_forms as keras_forms
-from neural_automl._forms import Call
+from neural_automl._forms import Apply, Call, Input, ModuleForm
 from neural_automl.backends._plan import Plan, Step
 from neural_automl.exceptions import ExportError, UnknownLayerError
 from neural_automl.primitives import PRIMITIVES
 
 if TYPE_CHECKING:
-    from neural_automl._forms import ModuleForm
     from neural_automl.graph import Graph, Node
     from neural_automl.primitives import Shape
 
@@ -36,17 +35,25 @@ def make_plan(graph: Graph) -> Plan:
     nodes = graph.built_nodes()
     orders = feature_orders(graph)
     counts: Counter[str] = Counter()
-    steps = []
+    steps: list[Step] = []
+    values = [0]
     for index, node in enumerate(nodes[1:], start=1):
         form = _form(graph, node)
         if node.op == "Flatten" and index not in orders and _is_image(graph, node):
             form = keras_forms.flatten_channels_first({}, node.shape)
+        inputs = tuple(values[source] for source in node.inputs)
+        if isinstance(form.forward, Apply) and isinstance(form.forward.args[0], Apply):
+            # What is done to the input first is a line of its own.
+            steps.append(Step("", ModuleForm(form.forward.args[0]), inputs, index))
+            form = replace(form, forward=replace(form.forward, args=(Input(0),)))
+            inputs = (len(steps),)
         name = ""
         if form.module is not None:
             counts[form.name] += 1
             name = f"{form.name}{counts[form.name]}"
-        steps.append(Step(name, form, node.inputs, index))
-    return Plan(tuple(steps), graph.logits, graph)
+        steps.append(Step(name, form, inputs, index))
+        values.append(len(steps))
+    return Plan(tuple(steps), values[graph.logits], graph)
 
 
 def _form(graph: Graph, node: Node) -> ModuleForm:
