@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from neural_automl.architecture import Architecture
-
-if TYPE_CHECKING:
-    from neural_automl.architecture import Backend
 
 BACKENDS: Final = ("pytorch", "tensorflow")
 
@@ -36,7 +33,7 @@ class ArchitectureBuilder:
         )
     """
 
-    def __init__(self, backend: Backend = "pytorch") -> None:
+    def __init__(self, backend: str = "pytorch") -> None:
         if backend not in BACKENDS:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)} but got {backend!r}")
         self.backend = backend

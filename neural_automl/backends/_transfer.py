@@ -42,7 +42,9 @@ def transfer_weights(source: Any, target: Any, architecture: Architecture) -> No
     imports.check()
     try:
         if isinstance(source, nn.Module) and isinstance(target, keras.Model):
-            state = {name: value.detach().cpu().numpy() for name, value in source.state_dict().items()}
+            state = {
+                name: value.detach().cpu().numpy() for name, value in source.state_dict().items()
+            }
             load_weights(target, weights_to_keras(state, architecture))
         elif isinstance(source, keras.Model) and isinstance(target, nn.Module):
             arrays = weights_to_pytorch(weights_of(source), architecture)

@@ -164,8 +164,7 @@ def load_weights(model: keras.Model, weights: Mapping[str, Any]) -> None:
     for path, variable in variables.items():
         if tuple(variable.shape) != tuple(weights[path].shape):
             raise ValueError(
-                f"{path} has the shape {tuple(variable.shape)} but got "
-                f"{tuple(weights[path].shape)}"
+                f"{path} has the shape {tuple(variable.shape)} but got {tuple(weights[path].shape)}"
             )
     for path, variable in variables.items():
         variable.assign(weights[path])

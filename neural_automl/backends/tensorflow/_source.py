@@ -104,8 +104,9 @@ def user_modules(architecture: Architecture) -> list[str]:
 
 def _params(architecture: Architecture) -> int:
     """Return the trainable parameters: an LSTM has one bias for each of four gates, not two."""
-    lstms = (node for node in architecture.graph.built_nodes() if node.op == "LSTM")
-    return architecture.cost.params - sum(4 * node.attribute_values()["units"] for node in lstms)
+    nodes = architecture.graph.built_nodes()
+    units = sum(int(node.attribute_values()["units"]) for node in nodes if node.op == "LSTM")
+    return architecture.cost.params - 4 * units
 
 
 def _input_line(plan: Plan) -> str:
