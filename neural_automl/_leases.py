@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from optuna.exceptions import OptunaError
+from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     from optuna.trial import FrozenTrial, Trial
 
-ATTRIBUTE: Final = "lease"
+#: Attributes of a trial: who runs it, when that was last renewed, how often it was given back.
+WORKER: Final = "worker"
+LEASE: Final = "lease"
+ATTEMPTS: Final = "attempts"
 #: Seconds between two renewals, and after how many without one a worker is taken for dead.
 PERIOD: Final = 15.0
 PATIENCE: Final = 60.0
@@ -30,16 +34,37 @@ class Lease:
 
     Args:
         trial: The trial that is being worked on.
+        worker: The name that the trial is signed with.
         period: Seconds between two renewals.
+        patience: Seconds without one after which others may take the trial.
+        look: Called at each turn, beside the training: looks after the trials of others.
+        clock: Seconds, rising.
     """
 
-    def __init__(self, trial: Trial, period: float = PERIOD) -> None:
+    def __init__(
+        self,
+        trial: Trial,
+        worker: str,
+        *,
+        period: float = PERIOD,
+        patience: float = PATIENCE,
+        look: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._trial = trial
+        self._worker = worker
         self._period = period
+        self._patience = patience
+        self._look = look
+        self._clock = clock
+        self._renewed = clock()
+        self._lost = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     def __enter__(self) -> Lease:
+        self._renewed = self._clock()
+        self._trial.set_user_attr(WORKER, self._worker)
         self._thread.start()
         return self
 
@@ -52,14 +77,33 @@ class Lease:
         self._ended.set()
         self._thread.join()
 
-    def _renew(self) -> None:
+    def is_lost(self) -> bool:
+        """Return whether the trial was taken from this worker, which was taken for dead.
+
+        The storage is asked only where the last renewal is so long ago that it may have been.
+        """
+        if not self._lost and self._clock() - self._renewed > self._patience / 2:
+            self._renew()
+        return self._lost
+
+    def _run(self) -> None:
         while not self._ended.wait(self._period):
             try:
-                self._trial.set_user_attr(ATTRIBUTE, time.time())
+                self._renew()
+                self._look()
             except (OptunaError, SQLAlchemyError, OSError) as error:
                 # The training must not die of a database that is away for a moment: the lease is
                 # renewed at the next turn.
                 _log.warning("the lease of trial %d was not renewed: %s", self._trial.number, error)
+
+    def _renew(self) -> None:
+        asked = self._clock()
+        now = self._trial.study._storage.get_trial(self._trial._trial_id)
+        if now.state != TrialState.RUNNING or now.user_attrs.get(WORKER) != self._worker:
+            self._lost = True
+        if not self._lost:
+            self._trial.set_user_attr(LEASE, time.time())
+            self._renewed = asked
 
 
 class Watch:
@@ -77,15 +121,16 @@ class Watch:
     ) -> None:
         self._patience = patience
         self._clock = clock
-        self._seen: dict[int, tuple[object, float]] = {}
+        self._seen: dict[int, tuple[tuple[object, ...], float]] = {}
 
     def is_alive(self, trial: FrozenTrial) -> bool:
         """Return whether a running trial's lease was renewed of late."""
-        lease = trial.user_attrs.get(ATTRIBUTE)
+        lease = trial.user_attrs.get(LEASE)
         if isinstance(lease, int | float) and time.time() - lease > _LONG_AGO:
             return False  # no clock is so wrong: it died before this worker looked
+        sign = (lease, trial.user_attrs.get(WORKER), trial.user_attrs.get(ATTEMPTS))
         known, since = self._seen.get(trial.number, (None, 0.0))
-        if trial.number not in self._seen or known != lease:
-            known, since = lease, self._clock()
-            self._seen[trial.number] = known, since
+        if known != sign:
+            since = self._clock()
+            self._seen[trial.number] = sign, since
         return self._clock() - since <= self._patience

@@ -53,9 +53,9 @@ class TrialRun:
             self.stopped = self._trial.should_prune()
         return self.stopped
 
-    def keep(self, state: Mapping[str, Any]) -> None:
-        """Keep the weights that the evaluator saves."""
-        self.weights = state.get("weights")
+    def keep_weights(self, weights: Mapping[str, Any]) -> None:
+        """Keep the weights of the trained network."""
+        self.weights = weights
 
     def record(self, metrics: Mapping[str, float]) -> None:
         """Write the metrics to the trial."""

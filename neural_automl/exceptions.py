@@ -11,6 +11,7 @@ The tree::
     ├── DataError                    data that cannot be read or does not fit the space
     ├── ExportError                  a network that cannot be written as asked
     ├── StudyError                   a study or its database that cannot be used
+    ├── CheckpointError              a training's state that cannot be kept or read
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
         └── OutOfMemoryError         the device has no room for the network
@@ -170,6 +171,10 @@ class ExportError(NeuralAutoMLError):
 
 class StudyError(NeuralAutoMLError):
     """A study, or the database that holds it, cannot be used as asked."""
+
+
+class CheckpointError(NeuralAutoMLError):
+    """A training's state cannot be kept, or what was kept cannot be read."""
 
 
 class EvaluationError(NeuralAutoMLError):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
-import socket
 import traceback
 import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -15,6 +13,7 @@ import optuna
 
 from neural_automl._leases import Lease
 from neural_automl._memory import MemoryLimits
+from neural_automl._recovery import own_name
 from neural_automl._terms import Terms, agree
 from neural_automl._trial_run import TrialRun, as_floats, infeasible, take_over
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
@@ -269,7 +268,7 @@ class ArchitectureObjective:
             trial.set_user_attr(name, value)
         claim = "/".join((identity_of(architecture), *prints.values()))
         claim = hashlib.sha256(claim.encode()).hexdigest()[:32]
-        with Lease(trial):
+        with Lease(trial, own_name()):
             known = self._known.find_or_claim(trial, claim)
             if known is not None:
                 return self._values(architecture, take_over(trial, known))
@@ -286,11 +285,10 @@ class ArchitectureObjective:
             device=self.device,
             report=run.report,
             should_stop=run.should_stop,
-            save_checkpoint=run.keep,
+            keep_weights=run.keep_weights,
         )
         trial.set_user_attr("max_epochs", epochs)
         trial.set_user_attr("seed", context.seed)
-        trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         trial.set_user_attr("device", self._device_name())
         try:
             metrics = as_floats(self.evaluator.evaluate(architecture, context))

@@ -22,7 +22,7 @@ def _no_checkpoint() -> dict[str, Any] | None:
     return None
 
 
-def _keep_nothing(state: dict[str, Any]) -> None:
+def _keep_nothing(state: Mapping[str, Any]) -> None:
     return None
 
 
@@ -42,7 +42,9 @@ class EvaluationContext:
         report: Called with the epoch, from 1, and its metrics.
         should_stop: Whether the training shall end after this epoch.
         load_checkpoint: The state that an earlier, interrupted attempt saved last, or None.
-        save_checkpoint: Keeps a dictionary of tensors on the CPU, numbers and strings.
+        save_checkpoint: Called after each epoch with all that the next one needs: a dictionary of
+            tensors, numbers and text, read before the call returns.
+        keep_weights: Called at the end with the tensors of the trained network, by name.
 
     Example:
         >>> context = EvaluationContext(epochs=3, seed=0)
@@ -57,7 +59,8 @@ class EvaluationContext:
     report: Callable[[int, Mapping[str, float]], None] = _report_nowhere
     should_stop: Callable[[], bool] = _never_stop
     load_checkpoint: Callable[[], dict[str, Any] | None] = _no_checkpoint
-    save_checkpoint: Callable[[dict[str, Any]], None] = _keep_nothing
+    save_checkpoint: Callable[[Mapping[str, Any]], None] = _keep_nothing
+    keep_weights: Callable[[Mapping[str, Any]], None] = _keep_nothing
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

@@ -277,7 +277,7 @@ class ArchitectureEvaluator:
                 keep=self._keep,
                 clock=self._clock,
             )
-            context.save_checkpoint({"weights": outcome.weights, "epoch": outcome.epoch})
+            context.keep_weights(outcome.weights)
             return outcome.metrics
 
         with _device.limited_threads(self.threads), _device.seeded(context.seed, device):
@@ -292,7 +292,7 @@ class ArchitectureEvaluator:
 
         Args:
             architecture: What was trained.
-            weights: Tensors by name, as ``save_checkpoint`` got them.
+            weights: Tensors by name, as ``keep_weights`` got them.
             device: ``auto`` is the evaluator's own.
 
         Returns:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
 from math import isfinite
 from typing import Any, Final, Literal, TypeAlias
 
@@ -16,6 +15,7 @@ from neural_automl.evaluation._context import EvaluationContext
 from neural_automl.evaluation._losses import make_losses
 from neural_automl.evaluation._metrics import compute
 from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
+from neural_automl.evaluation._progress import Progress
 from neural_automl.evaluation._settings import TrainingSettings, make_schedule
 from neural_automl.evaluation._tracker import MetricTracker
 from neural_automl.exceptions import DataError, DivergenceError, EvaluationError
@@ -87,43 +87,46 @@ def train(
         DataError: The training data gave no batch.
     """
     optimizer = make_optimizer(model, settings, device)
-    take_step = make_step(model, optimizer, settings, measure, device)
-    set_rate = _rate_setter(optimizer, settings, training, context.epochs)
+    scaler = torch.amp.GradScaler(device.type) if measure.autocast else None
     shuffle = torch.Generator().manual_seed(context.seed)
-    tracker = MetricTracker()
-    monitor = measure.monitor
-    seconds, best_weights = 0.0, None
-    for epoch in range(1, context.epochs + 1):
+    progress = Progress(model, optimizer, shuffle, scaler)
+    earlier = context.load_checkpoint()
+    if earlier is not None:
+        progress.restore(earlier)
+    take_step = make_step(model, optimizer, settings, measure, device, scaler)
+    rate = _learning_rate(settings, training, context.epochs)
+    tracker, monitor = progress.tracker, measure.monitor
+
+    def is_over() -> bool:
+        if context.should_stop() or _is_out_of_patience(tracker, settings.patience):
+            return True
+        return progress.epoch >= context.epochs
+
+    while progress.epoch == 0 or not is_over():
         start = clock()
-        losses = make_losses(device, epoch)
+        losses = make_losses(device, progress.epoch + 1)
         for x, y in training.training(settings.batch_size, shuffle):
-            set_rate()
-            try:
-                loss = take_step(x, y)
-            except ValueError as error:
-                if len(x) > 1 or "more than 1 value per channel" not in str(error):
-                    raise
-                raise EvaluationError(
-                    "batch normalization cannot train on batches of one sample"
-                ) from error
-            losses.add(loss, len(x))
+            if rate is not None:
+                optimizer.param_groups[0]["lr"] = rate(progress.step)
+            losses.add(take_step(x, y), len(x))
+            progress.step += 1
         metrics = {"train_loss": losses.mean()}
         metrics.update(validate(model, validation, settings.batch_size, measure, "val_", device))
-        _check_finite(metrics, epoch)
-        tracker.update(epoch, metrics)
-        if keep == "best" and tracker.best_step(monitor) == epoch:
-            best_weights = weights_on_cpu(model)
-        seconds += clock() - start
-        context.report(epoch, metrics)
-        if context.should_stop() or _is_out_of_patience(tracker, settings.patience):
-            break
+        progress.epoch += 1
+        _check_finite(metrics, progress.epoch)
+        tracker.update(progress.epoch, metrics)
+        if keep == "best" and tracker.best_step(monitor) == progress.epoch:
+            progress.best_weights = weights_on_cpu(model)
+        progress.seconds += clock() - start
+        context.report(progress.epoch, metrics)
+        context.save_checkpoint(progress.state())
     summary = tracker.summary()
     summary["best_epoch"] = float(tracker.best_step(monitor))
-    summary["epochs"] = float(epoch)
-    summary["train_seconds"] = seconds
-    if best_weights is None:
-        return Outcome(summary, weights_on_cpu(model), epoch)
-    return Outcome(summary, best_weights, tracker.best_step(monitor))
+    summary["epochs"] = float(progress.epoch)
+    summary["train_seconds"] = progress.seconds
+    if progress.best_weights is None:
+        return Outcome(summary, weights_on_cpu(model), progress.epoch)
+    return Outcome(summary, progress.best_weights, tracker.best_step(monitor))
 
 
 def make_step(
@@ -132,31 +135,45 @@ def make_step(
     settings: TrainingSettings,
     measure: Measure,
     device: torch.device,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> Step:
-    """Return the function that takes one step on a batch and returns its loss."""
+    """Return the function that takes one step on a batch and returns its loss.
+
+    Raises, when called, EvaluationError: Nothing of the network can be trained on such a batch.
+    """
     loss_function = LOSS_FUNCTIONS[measure.loss]
     limit = settings.gradient_clip
     parameters = list(model.parameters())
 
+    def loss_of(x: Tensor, y: Tensor) -> Tensor:
+        try:
+            loss = loss_function(model(x), y)
+        except ValueError as error:
+            if len(x) > 1 or "more than 1 value per channel" not in str(error):
+                raise
+            raise EvaluationError(
+                "batch normalization cannot train on batches of one sample"
+            ) from error
+        if not loss.requires_grad:
+            raise EvaluationError("no parameter of the network has a part in its output")
+        return loss
+
     def plain(x: Tensor, y: Tensor) -> Tensor:
         optimizer.zero_grad()
-        loss = loss_function(model(x), y)
-        _check_gradient(loss)
+        loss = loss_of(x, y)
         torch.autograd.backward(loss)
         if limit is not None:
             nn.utils.clip_grad_norm_(parameters, limit)
         optimizer.step()
         return loss.detach()
 
-    if not measure.autocast:
+    if scaler is None:
         return plain
-    scaler = torch.amp.GradScaler(device.type)
 
     def mixed(x: Tensor, y: Tensor) -> Tensor:
         optimizer.zero_grad()
         with torch.autocast(device.type):
-            loss = loss_function(model(x), y)
-        _check_gradient(loss)
+            loss = loss_of(x, y)
         torch.autograd.backward(scaler.scale(loss))
         if limit is not None:
             scaler.unscale_(optimizer)
@@ -166,11 +183,6 @@ def make_step(
         return loss.detach()
 
     return mixed
-
-
-def _check_gradient(loss: Tensor) -> None:
-    if not loss.requires_grad:
-        raise EvaluationError("no parameter of the network has a part in its output")
 
 
 def validate(
@@ -203,24 +215,14 @@ def weights_on_cpu(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
-def _rate_setter(
-    optimizer: torch.optim.Optimizer,
-    settings: TrainingSettings,
-    training: Batches,
-    epochs: int,
-) -> Callable[[], None]:
-    """Return what is called before each step: it sets the learning rate of a schedule."""
+def _learning_rate(
+    settings: TrainingSettings, training: Batches, epochs: int
+) -> Callable[[int], float] | None:
+    """Return the learning rate by step, from 0; None where it does not change."""
     if not isinstance(settings.learning_rate, Call):
-        return lambda: None
+        return None
     steps = training.steps(settings.batch_size)
-    schedule = make_schedule(settings.learning_rate, None if steps is None else steps * epochs)
-    (group,) = optimizer.param_groups
-    step = count()
-
-    def set_rate() -> None:
-        group["lr"] = schedule(next(step))
-
-    return set_rate
+    return make_schedule(settings.learning_rate, None if steps is None else steps * epochs)
 
 
 def _is_out_of_patience(tracker: MetricTracker, patience: int | None) -> bool:

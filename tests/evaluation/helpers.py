@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from neural_automl._packing import pack, unpack
 from neural_automl.architecture import Architecture, Backend, LayerConfig
 from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
 from neural_automl.values import Call
@@ -98,24 +99,27 @@ class Recorder:
     def __init__(self, stop_after: int | None = None) -> None:
         self.reports: list[tuple[int, dict[str, float]]] = []
         self.states: list[dict[str, Any]] = []
+        self.weights: dict[str, Any] = {}
         self.calls: list[str] = []
         self._stop_after = stop_after
 
-    def context(self, epochs: int = 2, seed: int = 0, device: str = "auto") -> EvaluationContext:
+    def context(
+        self,
+        epochs: int = 2,
+        seed: int = 0,
+        device: str = "auto",
+        earlier: dict[str, Any] | None = None,
+    ) -> EvaluationContext:
         return EvaluationContext(
             epochs,
             seed,
             device,
             report=self._report,
             should_stop=self._should_stop,
+            load_checkpoint=lambda: earlier,
             save_checkpoint=self._save,
+            keep_weights=self._keep,
         )
-
-    @property
-    def weights(self) -> dict[str, Any]:
-        (state,) = self.states
-        weights: dict[str, Any] = state["weights"]
-        return weights
 
     def _report(self, step: int, metrics: Mapping[str, float]) -> None:
         self.calls.append(f"report {step}")
@@ -125,9 +129,13 @@ class Recorder:
         self.calls.append("should_stop")
         return self._stop_after is not None and len(self.reports) >= self._stop_after
 
-    def _save(self, state: dict[str, Any]) -> None:
+    def _save(self, state: Mapping[str, Any]) -> None:
         self.calls.append("save")
-        self.states.append(state)
+        self.states.append(unpack(pack(state)))  # as it comes back from a store
+
+    def _keep(self, weights: Mapping[str, Any]) -> None:
+        self.calls.append("keep")
+        self.weights = dict(weights)
 
 
 def without_time(metrics: Mapping[str, float]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from neural_automl.evaluation._batches import TensorBatches
 from neural_automl.evaluation._losses import DeviceLosses, HostLosses, Losses, make_losses
 from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
 from neural_automl.evaluation._settings import TrainingSettings, make_schedule
-from neural_automl.evaluation._training import _rate_setter
+from neural_automl.evaluation._training import _learning_rate
 from neural_automl.exceptions import DataError, DivergenceError, EvaluationError
 from neural_automl.hyperparameters import LOSSES, OPTIMIZERS
 from neural_automl.values import Call
@@ -184,20 +184,17 @@ def test_a_cosine_falls_over_the_whole_training() -> None:
         batch_size=5,
     )
     batches = TensorBatches(torch.zeros(10, 4), torch.zeros(10), CPU)
-    optimizer = make_optimizer(nn.Linear(1, 1), settings, CPU)
-    set_rate = _rate_setter(optimizer, settings, batches, epochs=2)
-    rates = []
-    for _ in range(4):
-        set_rate()
-        rates.append(optimizer.param_groups[0]["lr"])
+    rate = _learning_rate(settings, batches, epochs=2)
+    assert rate is not None
+    rates = [rate(step) for step in range(4)]
     assert rates == pytest.approx([0.5 * (1 + cos(pi * step / 4)) for step in range(4)])
 
 
 def test_a_constant_rate_is_left_alone() -> None:
     settings = settings_of(Call("SGD", {"learning_rate": 0.125}))
     batches = TensorBatches(torch.zeros(10, 4), torch.zeros(10), CPU)
+    assert _learning_rate(settings, batches, epochs=2) is None
     optimizer = make_optimizer(nn.Linear(1, 1), settings, CPU)
-    _rate_setter(optimizer, settings, batches, epochs=2)()
     assert optimizer.param_groups[0]["lr"] == 0.125
 
 
