@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tests.spaces import SPACES, feasible, many
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
     from neural_automl.architecture import Architecture
 
