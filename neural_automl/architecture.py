@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from neural_automl.canonical import canonical_form
 from neural_automl.cost import Cost, measure
@@ -19,6 +19,9 @@ from neural_automl.parameters import as_integer, as_number, check_parameters, di
 from neural_automl.values import Call, call_from_plain, from_plain, frozen, to_plain
 
 if TYPE_CHECKING:
+    import keras
+    from torch import nn
+
     from neural_automl.primitives import Shape
 
 Backend = Literal["pytorch", "tensorflow"]
@@ -227,6 +230,15 @@ class Architecture:
             )
         except ValueError as error:
             raise SpaceError(str(error)) from error
+
+    @overload
+    def build(self, backend: Literal["pytorch"] = "pytorch") -> nn.Module: ...
+
+    @overload
+    def build(self, backend: Literal["tensorflow"]) -> keras.Model: ...
+
+    @overload
+    def build(self, backend: Backend) -> Any: ...
 
     def build(self, backend: Backend = "pytorch") -> Any:
         """Return the network as a model of a backend, with fresh weights.

@@ -296,7 +296,7 @@ def test_backends_are_named(backend: str) -> None:
     with pytest.raises(ValueError, match=message):
         ArchitectureBuilder(backend)
     with pytest.raises(ValueError, match=message):
-        SMALL.build(backend)  # type: ignore[arg-type]
+        SMALL.build(backend)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=message):
         SMALL.to_source(backend)  # type: ignore[arg-type]
 

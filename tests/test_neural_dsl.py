@@ -235,7 +235,7 @@ def test_a_model_of_a_study_without_a_list() -> None:
 
     def objective(trial: optuna.Trial) -> float:
         model = create_dynamic_model(model_dict, trial)
-        return sum(p.numel() for p in model.parameters())
+        return float(sum(p.numel() for p in model.parameters()))
 
     study.optimize(objective, n_trials=3)
 

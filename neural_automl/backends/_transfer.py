@@ -2,13 +2,46 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neural_automl._imports import try_import
 from neural_automl.exceptions import ExportError
 
 if TYPE_CHECKING:
-    from neural_automl.architecture import Architecture
+    from neural_automl.architecture import Architecture, Backend
+
+
+def backend_of(weights: Mapping[str, Any]) -> Backend:
+    """Return the backend whose weights these are: Keras's names are paths, ``conv1/kernel``."""
+    is_keras = weights and all(re.match(r"\w+/", name) for name in weights)
+    return "tensorflow" if is_keras else "pytorch"
+
+
+def weights_for(
+    backend: Backend, weights: Mapping[str, Any], architecture: Architecture
+) -> dict[str, Any]:
+    """Return weights as tensors of PyTorch by the names of a backend.
+
+    Args:
+        backend: That shall read them.
+        weights: Tensors or arrays by name, of either backend.
+        architecture: That they are of.
+
+    Raises:
+        ExportError: They must be carried over, and a layer of a user's own has some, or they are
+            another architecture's.
+    """
+    if backend_of(weights) == backend:
+        return dict(weights)
+    import torch
+
+    from neural_automl.backends._weights import weights_to_keras, weights_to_pytorch
+
+    arrays = {name: _array(value) for name, value in weights.items()}
+    convert = weights_to_keras if backend == "tensorflow" else weights_to_pytorch
+    return {name: torch.from_numpy(w) for name, w in convert(arrays, architecture).items()}
 
 
 def transfer_weights(source: Any, target: Any, architecture: Architecture) -> None:
@@ -56,3 +89,9 @@ def transfer_weights(source: Any, target: Any, architecture: Architecture) -> No
             )
     except (RuntimeError, ValueError) as error:
         raise ExportError(f"the target is another architecture's: {error}") from error
+
+
+def _array(value: Any) -> Any:
+    import numpy as np
+
+    return np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)

@@ -75,8 +75,7 @@ class ArchitectureEvaluator:
         device: ``auto`` (the first of cuda, mps, cpu) or a device's name.
         epochs: Longest training, where it is not the architecture's own to say.
         mixed_precision: ``auto`` uses it on CUDA, and it exists there alone.
-        threads: On the CPU while it trains; None leaves them alone. TensorFlow takes the number
-            once in a process, when it begins.
+        threads: On the CPU; None leaves them alone. TensorFlow takes them once in a process.
         keep: Whether the weights of the ``last`` or of the ``best`` epoch are kept.
         data_layout: ``channels_last`` or ``channels_first`` images; ``auto`` compares shapes.
         data_fingerprint: Name for the data, where reading it to make one takes too long.
@@ -166,7 +165,7 @@ class ArchitectureEvaluator:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what changes a result, but for the data, the seed and the epochs."""
+        """Hash of what changes a result, but for data, seed, epochs and backend."""
         own = {
             name: ".".join(
                 str(getattr(function, part, getattr(type(function), part)))
@@ -177,7 +176,6 @@ class ArchitectureEvaluator:
         held_out = None if self._validation is not None else self._validation_split
         settings = {
             "version": _VERSION,
-            "backend": self.backend,
             "task": self._task,
             "metrics": self._names,
             "own_metrics": own,
@@ -244,7 +242,7 @@ class ArchitectureEvaluator:
         device = _frameworks.place(self.backend, self.device)
         if self._mixed_precision is True and device.type != "cuda":
             raise ValueError(no_mixed_precision(device))
-        return str(device)
+        return _frameworks.device_name(self.backend, self.device)
 
     def evaluate(self, architecture: Architecture, context: EvaluationContext) -> dict[str, float]:
         """Train an architecture and return its metrics.
@@ -301,7 +299,7 @@ class ArchitectureEvaluator:
 
         Args:
             architecture: What was trained.
-            weights: Tensors by name, as ``keep_weights`` got them.
+            weights: Tensors by name, as ``keep_weights`` got them, of either backend.
             device: ``auto`` is the evaluator's own.
 
         Returns:
@@ -311,6 +309,7 @@ class ArchitectureEvaluator:
             DataError: There is no test data, or it does not fit.
             EvaluationError: The weights are another architecture's.
         """
+        from neural_automl.backends import weights_for
         from neural_automl.evaluation import _device, _frameworks
         from neural_automl.evaluation._sources import open_source
 
@@ -327,10 +326,10 @@ class ArchitectureEvaluator:
         def run() -> dict[str, float]:
             framework = _frameworks.module_of(self.backend)
             model = _frameworks.build(architecture, self.backend, place)
-            framework.load_weights(model, weights)
+            framework.load_weights(model, weights_for(self.backend, weights, architecture))
             batches = test.place(place, self._form(test, architecture.graph, loss))
-            size = settings.batch_size
-            return dict(framework.validate(model, batches, size, measure, "test_", place))
+            made = framework.validate(model, batches, settings.batch_size, measure, "test_", place)
+            return dict(made)
 
         with _frameworks.session(self.backend, asked, 0, self.threads):
             metrics = _device.guard_memory(run, place)

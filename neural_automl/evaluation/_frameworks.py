@@ -21,16 +21,26 @@ def module_of(backend: Backend) -> Any:
     return import_module(f"neural_automl.evaluation.{name}")
 
 
+def device_name(backend: Backend, device: str) -> str:
+    """Return what a backend trains on: ``cpu``, ``cuda``, ``cuda:0`` or ``mps``.
+
+    Raises:
+        ValueError: The backend has no such device here.
+    """
+    if backend == "pytorch":
+        return str(_device.choose_device(device))
+    name: str = module_of(backend).choose_device(device)
+    return name
+
+
 def place(backend: Backend, device: str) -> torch.device:
     """Return where batches lie: TensorFlow takes them from the memory of the machine.
 
     Raises:
         ValueError: The backend has no such device here.
     """
-    if backend == "pytorch":
-        return _device.choose_device(device)
-    module_of(backend).choose_device(device)
-    return _device.choose_device("cpu")
+    name = device_name(backend, device)
+    return _device.choose_device(name if backend == "pytorch" else "cpu")
 
 
 def build(architecture: Architecture, backend: Backend, device: torch.device) -> Any:

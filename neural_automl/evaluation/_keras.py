@@ -40,23 +40,21 @@ if TYPE_CHECKING:
 
 
 def choose_device(name: str = "auto") -> str:
-    """Return the name of a device of TensorFlow's; ``auto`` is the first of cuda and cpu.
+    """Return the name of a device that TensorFlow finds; ``auto`` is the first of cuda and cpu.
 
     Raises:
-        ValueError: The device is unknown, or TensorFlow does not find it here.
+        ValueError: The device is unknown, or not here.
     """
-    there = {"cpu": "CPU:0"}
-    for number, _ in enumerate(tf.config.list_physical_devices("GPU")):
-        there.setdefault("cuda", f"GPU:{number}")
-        there[f"cuda:{number}"] = f"GPU:{number}"
+    count = len(tf.config.list_physical_devices("GPU"))
+    there = ["cpu", *(["cuda"] if count else []), *(f"cuda:{number}" for number in range(count))]
     if name == "auto":
-        return there.get("cuda", "CPU:0")
+        return there[1] if count else "cpu"
     if name not in there:
         raise ValueError(
             f"the device '{name}' is not available to TensorFlow here; use 'auto', or one of "
             f"{', '.join(there)}"
         )
-    return there[name]
+    return name
 
 
 @contextlib.contextmanager
@@ -70,7 +68,8 @@ def session(seed: int, threads: int | None, device: str) -> Iterator[None]:
     before = random.getstate()
     random.seed(seed)
     try:
-        with tf.device(choose_device(device)):
+        kind, _, number = choose_device(device).partition(":")
+        with tf.device(f"{'GPU' if kind == 'cuda' else 'CPU'}:{number or 0}"):
             yield
     finally:
         random.setstate(before)

@@ -84,7 +84,6 @@ def make_step(
     limit = settings.gradient_clip
     decay = 0.0 if settings.optimizer == "AdamW" else settings.parameters.get("weight_decay", 0.0)
 
-    @tf.function(reduce_retracing=True)
     def step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
             value = loss_function(model(x, training=True), y)
@@ -101,7 +100,8 @@ def make_step(
         optimizer.apply(gradients, [variable for _, variable, _ in reached])
         return value
 
-    return lambda x, y: torch.tensor(step(to_keras(x), to_keras(y)).numpy())
+    compiled = tf.function(step, reduce_retracing=True)
+    return lambda x, y: torch.tensor(compiled(to_keras(x), to_keras(y)).numpy())
 
 
 def _clipped(gradients: list[Any], limit: float) -> list[Any]:
@@ -112,11 +112,7 @@ def _clipped(gradients: list[Any], limit: float) -> list[Any]:
 
 def make_predictor(model: keras.Model) -> Callable[[Tensor], Tensor]:
     """Return the function that gives the outputs of a batch in inference."""
-
-    @tf.function(reduce_retracing=True)
-    def predict(x: Any) -> Any:
-        return model(x, training=False)
-
+    predict = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
     return lambda x: torch.from_numpy(predict(to_keras(x)).numpy())
 
 

@@ -78,10 +78,9 @@ def train(
     scaler = torch.amp.GradScaler(device.type) if measure.autocast else None
     shuffle = torch.Generator().manual_seed(context.seed)
     progress = Progress(model, optimizer, shuffle, scaler)
-    group = optimizer.param_groups[0]
     learner = Learner(
         take_step=make_step(model, optimizer, settings, measure, device, scaler),
-        set_rate=lambda rate: group.update(lr=rate),
+        set_rate=lambda rate: optimizer.param_groups[0].update(lr=rate),
         validate=lambda: validate(model, validation, settings.batch_size, measure, "val_", device),
         weights=lambda: weights_on_cpu(model),
         losses=lambda epoch: make_losses(device, epoch),

@@ -116,8 +116,10 @@ def _environment() -> Mapping[str, str]:
 # --- the zoo -------------------------------------------------------------------------------------
 
 #: vgg11 has half a gigabyte of weights; its layers are those of the others.
-NETWORKS = ("darts", "lenet5", "lstm_text", "mobilenet_v2", "nasbench201", "resnet18")
-NETWORKS += ("vision_transformer",)
+NETWORKS = (
+    *("darts", "lenet5", "lstm_text", "mobilenet_v2", "nasbench201", "resnet18"),
+    "vision_transformer",
+)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
