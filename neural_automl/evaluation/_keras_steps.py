@@ -100,8 +100,8 @@ def make_step(
         optimizer.apply(gradients, [variable for _, variable, _ in reached])
         return value
 
-    compiled = tf.function(step, reduce_retracing=True)
-    return lambda x, y: torch.tensor(compiled(to_keras(x), to_keras(y)).numpy())
+    compiled = _compiled(step)
+    return lambda x, y: torch.tensor(compiled(x, y))
 
 
 def _clipped(gradients: list[Any], limit: float) -> list[Any]:
@@ -112,8 +112,22 @@ def _clipped(gradients: list[Any], limit: float) -> list[Any]:
 
 def make_predictor(model: keras.Model) -> Callable[[Tensor], Tensor]:
     """Return the function that gives the outputs of a batch in inference."""
-    predict = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
-    return lambda x: torch.from_numpy(predict(to_keras(x)).numpy())
+    predict = _compiled(lambda x: model(x, training=False))
+    return lambda x: torch.from_numpy(predict(x))
+
+
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what calls a function on batches; it is traced once, for batches of any size."""
+    traced: list[Any] = []
+
+    def call(*batches: Tensor) -> Any:
+        tensors = [to_keras(batch) for batch in batches]
+        if not traced:
+            signature = [tf.TensorSpec([None, *x.shape[1:]], x.dtype) for x in tensors]
+            traced.append(tf.function(function, input_signature=signature))
+        return traced[0](*tensors).numpy()
+
+    return call
 
 
 def to_keras(batch: Tensor) -> Any:
