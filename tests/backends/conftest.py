@@ -22,7 +22,7 @@ def _one_thread() -> None:
     tf.get_logger().setLevel("ERROR")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _names_begin_anew() -> Iterator[None]:
     yield
     import keras

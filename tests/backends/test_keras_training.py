@@ -135,7 +135,7 @@ def test_optimizers_take_the_steps_of_pytorch(name: str, extra: dict[str, float]
 
     pairs = losses_of_both(dense(optimizer=optimizer), "cross_entropy", blobs(30))
 
-    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-3)
+    np.testing.assert_allclose(*np.array(pairs).T, rtol=1e-3)
     assert pairs[-1][0] < pairs[0][0]
 
 
@@ -158,7 +158,7 @@ def test_sgd_takes_the_steps_of_pytorch(params: Any, training: Any) -> None:
         dense(optimizer=optimizer, training=training), "cross_entropy", blobs(30)
     )
 
-    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-4)
+    np.testing.assert_allclose(*np.array(pairs).T, rtol=1e-4)
 
 
 @eagerly
@@ -191,7 +191,7 @@ def test_a_convolution_with_batch_norm_is_trained_as_in_pytorch() -> None:
         architecture, "cross_entropy", (pictures.transpose(0, 3, 1, 2).copy(), labels)
     )
 
-    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-3)
+    np.testing.assert_allclose(*np.array(pairs).T, rtol=1e-3)
 
 
 # --- seeds, checkpoints, weights -----------------------------------------------------------------

@@ -28,21 +28,17 @@ if TYPE_CHECKING:
 _INDENT: Final = " " * 4
 #: Names that the file has already.
 _TAKEN: Final = ("annotations", "Any", "keras", "layers", "ops", "build_model", "inputs", "x")
-_LOADING: Final = (
-    "from safetensors.numpy import load_file",
-    "",
-    "model = build_model()",
-    'weights = load_file("weights.safetensors")',
-    "for variable in model.weights:",
-    "    variable.assign(weights[variable.path])",
-)
 
 
-def source(architecture: Architecture) -> str:
+def source(architecture: Architecture, weights_file: str = "weights.safetensors") -> str:
     """Return a file with a function that makes the architecture; it needs Keras alone.
 
     A user's own layers are imported from where they are defined, and the file says so. The
     weights have the names of the built model's.
+
+    Args:
+        architecture: What to write.
+        weights_file: That the file's docstring shall read the weights from.
 
     Raises:
         ExportError: A user's layer has no Keras form, cannot be imported or not be written.
@@ -72,7 +68,14 @@ def source(architecture: Architecture) -> str:
         "channels_last",
         params=_params(architecture),
         modules=modules_of(own),
-        loading=list(_LOADING),
+        loading=[
+            "from safetensors.numpy import load_file",
+            "",
+            "model = build_model()",
+            f'weights = load_file("{weights_file}")',
+            "for variable in model.weights:",
+            "    variable.assign(weights[variable.path])",
+        ],
     )
     lines = [
         *described,
