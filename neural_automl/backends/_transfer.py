@@ -33,11 +33,12 @@ def weights_for(
         ExportError: They must be carried over, and a layer of a user's own has some, or they are
             another architecture's.
     """
-    if backend_of(weights) == backend:
-        return dict(weights)
     import torch
 
     from neural_automl.backends._weights import weights_to_keras, weights_to_pytorch
+
+    if backend_of(weights) == backend:
+        return {name: torch.as_tensor(value) for name, value in weights.items()}
 
     arrays = {name: _array(value) for name, value in weights.items()}
     convert = weights_to_keras if backend == "tensorflow" else weights_to_pytorch
