@@ -18,6 +18,7 @@ from rich.console import Console
 
 from neural_automl import _tables as tables
 from neural_automl._arguments import (
+    BackendOption,
     DataOption,
     DeviceOption,
     EarlyStoppingOption,
@@ -100,6 +101,8 @@ def _wrong_options() -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
+    except ImportError as error:  # it says what to install
+        raise NeuralAutoMLError(str(error)) from error
 
 
 def _read_space(file: Path) -> ArchitectureSpace:
@@ -153,6 +156,7 @@ def search(
     study: SearchStudyOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    backend: BackendOption = "pytorch",
     timeout: TimeoutOption = None,
     resume: ResumeOption = False,
     imports: ImportOption = None,
@@ -174,6 +178,7 @@ def search(
         engine = AutoMLEngine(
             search_strategy=strategy,
             early_stopping=early_stopping,
+            backend=backend,
             device=device,
             output_dir=output,
             storage=storage,

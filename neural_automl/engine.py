@@ -59,7 +59,7 @@ class AutoMLEngine:
         search_strategy: A name of ``create_sampler``, or a sampler.
         early_stopping: A name of ``create_pruner``, or a pruner.
         executor_type: ``sequential``.
-        backend: ``pytorch``.
+        backend: ``pytorch`` or ``tensorflow``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         output_dir: Where the SQLite study lies if no storage is given.
         storage: URL of a database, or path of a SQLite file.
