@@ -101,6 +101,8 @@ def test_two_models_share_nothing_and_differ() -> None:
     assert not np.isin(one["dense1/bias"], one["dense1/kernel"]).any()
 
 
+# Keras 3 asks TensorFlow's tensors for an array in a way that NumPy 2 has deprecated.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_model_is_saved_and_loaded_by_keras(tmp_path: Any) -> None:
     layers = (
         layer("AveragePooling2D", pool_size=3, strides=2, padding=1),
