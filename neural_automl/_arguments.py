@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -54,6 +55,26 @@ def layer_note(errors: Iterable[DSLError]) -> list[str]:
     return [LAYER_NOTE] if is_unknown else []
 
 
+def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
+    """Read options: a value is a number, true, false or null, or else text.
+
+    Raises:
+        ValueError: One is not NAME=VALUE, or stands there twice.
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not (name.isidentifier() and separator and value):
+            raise ValueError(f"--early-stopping-option must be NAME=VALUE but got {text!r}")
+        if name in options:
+            raise ValueError(f"--early-stopping-option {name} is given twice")
+        try:
+            options[name] = json.loads(value)
+        except ValueError:
+            options[name] = value
+    return options
+
+
 def positive_seconds(seconds: float | None) -> float | None:
     """Return what was given; said before anything is read.
 
@@ -74,8 +95,8 @@ ImportOption = Annotated[
         "--import",
         metavar="MODULE",
         callback=import_modules,
-        help="A module that registers layers of your own, my_layers for my_layers.py in the "
-        "current directory; may be repeated.",
+        help="A module that registers layers or strategies of your own, my_layers for my_layers.py "
+        "in the current directory; may be repeated.",
         show_default=False,
     ),
 ]
@@ -159,13 +180,55 @@ EpochsOption = Annotated[
         show_default=False,
     ),
 ]
-# What needs options of its own is for Python.
-_PRUNERS = [name for name in PRUNER_NAMES if name not in ("threshold", "patient")]
+
+
+def read_rungs(text: str | None) -> str | None:
+    """Check that a text is numbers, as an option's callback.
+
+    Raises:
+        BadParameter: It is not.
+    """
+    if text is not None and not all(part.strip().isdecimal() for part in text.split(",")):
+        raise typer.BadParameter(f"must be numbers of epochs, as 3,9,27, but got {text!r}")
+    return text
+
+
+RungsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rungs",
+        callback=read_rungs,
+        help="Epochs of short trainings and of the whole one, as 3,9,27: a third of the networks "
+        "goes on to the next, from its weights. --trials then counts whole trainings, and each "
+        "network is charged by its epochs.",
+        show_default=False,
+    ),
+]
 StrategyOption = Annotated[
-    str, typer.Option("--strategy", help=f"How to propose: {', '.join(SAMPLER_NAMES)}.")
+    str,
+    typer.Option(
+        "--strategy",
+        help=f"How to propose: {', '.join(SAMPLER_NAMES)} (which picks among them), or a strategy "
+        "that an --import MODULE registers.",
+    ),
 ]
 EarlyStoppingOption = Annotated[
-    str, typer.Option("--early-stopping", help=f"When to give up: {', '.join(_PRUNERS)}.")
+    str | None,
+    typer.Option(
+        "--early-stopping",
+        help=f"When to give up: {', '.join(PRUNER_NAMES)}. By default median, multi_objective for "
+        "several metrics, and none with --rungs.",
+        show_default=False,
+    ),
+]
+PrunerOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--early-stopping-option",
+        metavar="NAME=VALUE",
+        help="An option of it, as patience=3 or wrapped_pruner=asha; may be repeated.",
+        show_default=False,
+    ),
 ]
 MetricOption = Annotated[
     list[str] | None,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from optuna.trial import TrialState
 
+from neural_automl._rungs import Ladder, Rungs
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
-from neural_automl.registry import is_trained
+from neural_automl.registry import full_trainings, is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ _FAILURES_IN_A_ROW: Final = 3
 class Budget:
     """Ends a search when enough was trained, or nothing will be.
 
+    With rungs a trial is charged by its epochs: see ``Ladder``, which reads the budget from the
+    study.
+
     Attributes:
         reason: Why it ended it, or None.
         error: What to raise, or None.
@@ -34,19 +38,29 @@ class Budget:
         self.error: Exception | None = None
 
     def is_spent(self, study: optuna.Study) -> bool:
-        """Return whether so many trials have trained."""
-        return sum(map(is_trained, study.get_trials(deepcopy=False))) >= self._max_trials
+        """Return whether so many trials have trained, or with rungs as many epochs."""
+        rungs = Rungs.of(study)
+        if rungs is not None:
+            return Ladder(study, rungs).is_spent()
+        return full_trainings(study) >= self._max_trials
+
+    def goes_on(self, study: optuna.Study) -> bool:
+        """Return whether a network is to go on to a higher rung though the space is exhausted."""
+        rungs = Rungs.of(study)
+        if rungs is None or self.error is not None:
+            return False
+        return Ladder(study, rungs).next() is not None
 
     def __call__(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Stop the study if this trial was the last."""
         if trial.state == TrialState.FAIL:
             self._after_failure(study, trial)
-            return
-        if "cached_from" not in trial.user_attrs:
-            self._failures = 0
-        if not is_trained(trial):
-            self._after_nothing(study, trial)
-        elif self.is_spent(study):
+        else:
+            if "cached_from" not in trial.user_attrs:
+                self._failures = 0
+            if not is_trained(trial):
+                self._after_nothing(study, trial)
+        if self.error is None and self.is_spent(study):
             self.reason = "budget"
             study.stop()
 

@@ -112,9 +112,10 @@ class SearchProgress:
         """Show the study after a trial."""
         summary = summarise(study)
         total = summary.epochs_trained + summary.epochs_saved
+        used = summary.full_trainings
         best = "-" if summary.best_values is None else _number(summary.best_values[0])
         saved = f"{summary.epochs_saved / total:.0%}" if total else "-"
-        self._progress.update(self._task, completed=summary.trained, best=best, saved=saved)
+        self._progress.update(self._task, completed=used, best=best, saved=saved)
 
 
 def print_result(console: Console, result: SearchResult, storage: str | None = None) -> None:
@@ -157,10 +158,25 @@ def print_status(console: Console, study: optuna.Study, summary: StudySummary) -
         _say(
             console,
             f"{summary.epochs_trained} epochs trained in {summary.train_seconds:.1f} s, "
-            f"{summary.epochs_saved} of {total} saved by stopping",
+            f"{summary.epochs_saved} of {total} saved: {_saved_text(summary)}",
         )
+    if "strategy" in study.user_attrs:
+        _say(console, f"strategy: {escape(str(study.user_attrs['strategy']))}")
+    if any(summary.seconds.values()):
+        parts = ", ".join(f"{kind} {value:.1f}" for kind, value in summary.seconds.items())
+        _say(console, f"seconds: {parts}")
     for fallback in summary.fallbacks:
         _say(console, f"fallback: {escape(fallback)}", "yellow")
+
+
+def _saved_text(summary: StudySummary) -> str:
+    """Return who saved the epochs; what saved none is left out, but for stopping."""
+    text = f"{summary.epochs_saved_by_stopping} by stopping"
+    if summary.epochs_saved_by_known_values:
+        text += f", {summary.epochs_saved_by_known_values} by known values"
+    if summary.epochs_saved_by_rungs:
+        text += f", {summary.epochs_saved_by_rungs} by rungs"
+    return text
 
 
 def _counts_text(summary: StudySummary) -> str:
@@ -168,7 +184,10 @@ def _counts_text(summary: StudySummary) -> str:
     complete = summary.trials.get("complete", 0)
     text = f"{summary.trained} trained"
     if summary.trained:
-        text += f": {complete} to the end, {summary.trained - complete} stopped early"
+        stopped = summary.trained - complete - summary.lower_rungs
+        text += f": {complete} to the end, {stopped} stopped early"
+        if summary.lower_rungs:
+            text += f", {summary.lower_rungs} on lower rungs"
     others = {
         "infeasible": summary.infeasible,
         "interrupted": summary.interrupted,

@@ -29,6 +29,7 @@ class Terms:
         metrics: What is optimised, joined by commas.
         value: Whether a trial's value is its last or its best epoch's metric.
         epochs: Longest training.
+        rungs: Epochs of the rungs and which share goes on; an empty string without rungs.
         data_fingerprint: Of the data, or an empty string where the evaluator has none.
         evaluator_settings: Of what else changes a result.
     """
@@ -39,6 +40,7 @@ class Terms:
     epochs: int
     data_fingerprint: str
     evaluator_settings: str
+    rungs: str = ""
 
 
 _WORDS: Final = {
@@ -48,9 +50,10 @@ _WORDS: Final = {
     "epochs": "another number of epochs",
     "data_fingerprint": "other data",
     "evaluator_settings": "other settings of the evaluator",
+    "rungs": "other rungs",
 }
 #: Terms that a reader can make sense of, to be shown where they differ.
-_SHOWN: Final = ("metrics", "value", "epochs")
+_SHOWN: Final = ("metrics", "value", "epochs", "rungs")
 
 
 def agree(study: optuna.Study, terms: Terms) -> None:
@@ -63,9 +66,10 @@ def agree(study: optuna.Study, terms: Terms) -> None:
     _check_directions(study, terms.metrics.split(","))
     known = study.user_attrs
     if "space" not in known:
-        for field in fields(Terms):
-            study.set_user_attr(field.name, getattr(terms, field.name))
         study.set_user_attr("neural_automl_version", __version__)
+        # The space last: a worker that sees it sees all of them.
+        for field in reversed(fields(Terms)):
+            study.set_user_attr(field.name, getattr(terms, field.name))
         return
     for field in fields(Terms):
         before, now = known.get(field.name), getattr(terms, field.name)

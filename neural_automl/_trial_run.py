@@ -2,27 +2,83 @@
 
 from __future__ import annotations
 
+import math
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import optuna
 from optuna.trial import TrialState
 
+from neural_automl._interruption import REQUESTED, HandedBack
+from neural_automl._leases import ATTEMPTS
+from neural_automl._ledger import KNOWN_EPOCHS, Stopwatch
+from neural_automl._recovery import hand_back
+from neural_automl._rungs import RESUMED_FROM, RUNG
+from neural_automl.checkpoints import CHECKPOINT, NO_CHECKPOINT, Checkpoints
 from neural_automl.early_stopping import may_stop_at
+from neural_automl.exceptions import (
+    CheckpointError,
+    DivergenceError,
+    EvaluationError,
+    FallbackWarning,
+    OutOfMemoryError,
+)
+from neural_automl.pruners.multi_objective import report_vector, should_prune
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+    from neural_automl._leases import Lease
+    from neural_automl._memory import MemoryLimits
+    from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import EvaluationContext, Evaluator
     from neural_automl.known_values import Known
 
 
-class TrialRun:
-    """One training as it is seen from the trial."""
+#: Attribute of a trial: the epoch whose checkpoint its last attempt went on from.
+RESUMED_AT: Final = "resumed_at"
+#: Costs that may be objectives beside the evaluator's metrics.
+COST_METRICS: Final = ("params", "macs", "peak_memory_bytes", "depth")
 
-    def __init__(self, trial: Trial, metrics: Sequence[str], value: str) -> None:
+
+class TrialRun:
+    """One training as it is seen from the trial.
+
+    Args:
+        trial: The trial.
+        metrics: What is optimised.
+        epochs: Of the training, at most.
+        watch: Measures what the reports take.
+        lease: Says whether the trial is still this worker's.
+        checkpoints: Where the state of the training is kept, or None.
+        before: Epochs that the network was trained for before this trial, on lower rungs: steps
+            go on from them, so that values of two rungs never stand at one step. None where there
+            are no rungs, and the pruner decides who is stopped.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        metrics: Sequence[str],
+        epochs: int,
+        watch: Stopwatch,
+        lease: Lease,
+        checkpoints: Checkpoints | None,
+        *,
+        before: int | None = None,
+    ) -> None:
         self._trial = trial
         self._metrics = metrics
-        self._value = value
+        self._epochs = epochs
+        self._watch = watch
+        self._lease = lease
+        self._checkpoints = checkpoints
+        self._before = before
+        self._reported = 0
+        self._was_asked = False
+        # Steps that an attempt reported which died before it kept a checkpoint of them.
+        self._known_steps = _reported_steps(trial) if trial.user_attrs.get(ATTEMPTS) else ()
         self.curve: list[dict[str, float]] = []
         self.weights: Mapping[str, Any] | None = None
         self.epoch = 0
@@ -33,8 +89,86 @@ class TrialRun:
         """The metrics of the last epoch."""
         return self.curve[-1] if self.curve else {}
 
+    def evaluate(
+        self,
+        evaluator: Evaluator,
+        architecture: Architecture,
+        context: EvaluationContext,
+        memory: MemoryLimits,
+    ) -> dict[str, float]:
+        """Train, and turn what can go wrong with a network into an infeasible trial.
+
+        Raises:
+            optuna.TrialPruned: It diverged, found no memory, or cannot be trained.
+        """
+        trial = self._trial
+        try:
+            with self._watch.on("training"):
+                metrics = as_floats(evaluator.evaluate(architecture, context))
+            for metric in self._metrics:
+                if not math.isfinite(metrics.get(metric, 0.0)):
+                    raise DivergenceError(f"{metric} became {metrics[metric]}")
+        except DivergenceError as error:
+            self.record(self.last)
+            raise infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
+        except OutOfMemoryError as error:
+            memory.remember(trial.study, architecture, trial.user_attrs["device"])
+            raise infeasible(trial, {"memory": 1.0}, str(error)) from error
+        except EvaluationError as error:
+            self.record(self.last)
+            raise infeasible(trial, {"training": 1.0}, str(error)) from error
+        return metrics
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        """Return what the evaluator kept last, in an attempt that was cut off, or None."""
+        if self._checkpoints is None:
+            return None
+        try:
+            state = self._checkpoints.load()
+        except CheckpointError as error:
+            self._trial.set_user_attr(NO_CHECKPOINT, str(error))
+            text = f"trial {self._trial.number} begins anew: {error}"
+            warnings.warn(text, FallbackWarning, stacklevel=2)
+            return None
+        if state is None:
+            return None
+        self.curve, self.epoch = state["curve"], state["epoch"]
+        self._reported = self.epoch
+        self._trial.set_user_attr(RESUMED_AT, self.epoch)
+        evaluators: dict[str, Any] = state["evaluator"]
+        return evaluators
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Keep the evaluator's state after the epoch that was reported last."""
+        if self._checkpoints is not None:
+            with self._watch.on("storing"):
+                kept = {"evaluator": state, "curve": self.curve, "epoch": self.epoch}
+                self._checkpoints.save(self.epoch, kept)
+
+    def check_lease(self) -> None:
+        """Check that the trial is still this worker's.
+
+        Raises:
+            HandedBack: It was given to another, as this one gave no sign of life.
+        """
+        if self._lease.is_lost():
+            raise HandedBack(f"trial {self._trial.number} was taken over by another worker")
+
+    def leave(self) -> None:
+        """Hand the trial back, with its last epoch kept, if this process was asked to end.
+
+        Raises:
+            HandedBack: It was.
+        """
+        if REQUESTED.is_set() and self.epoch < self._epochs:
+            if self._checkpoints is not None:
+                self._checkpoints.flush()
+            hand_back(self._trial.study, self._trial._trial_id)
+            raise HandedBack(f"trial {self._trial.number} was handed back")
+
     def report(self, step: int, metrics: Mapping[str, float]) -> None:
         """Keep an epoch's metrics and report the one that is optimised."""
+        self.check_lease()
         if step <= self.epoch:
             raise ValueError(
                 f"an evaluator must report epochs from 1 on, rising, but {step} came after "
@@ -43,25 +177,101 @@ class TrialRun:
         self.epoch = step
         metrics = as_floats(metrics)
         self.curve.append({"epoch": step, **metrics})
-        if len(self._metrics) == 1 and self._metrics[0] in metrics:
-            # Optuna has no intermediate values for several objectives.
-            self._trial.report(metrics[self._metrics[0]], step)
+        with self._watch.on("storing"):
+            if len(self._metrics) == 1:
+                if self._metrics[0] in metrics:
+                    at = step + (self._before or 0)
+                    if at not in self._known_steps:
+                        self._trial.report(metrics[self._metrics[0]], at)
+                    self._reported = step
+            elif self._may_stop():
+                self._report_vector(step, metrics)
+
+    def _report_vector(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Report all that is optimised, costs as they are from the start."""
+        costs = self._trial.user_attrs
+        known = {**metrics, **{name: costs[name] for name in self._metrics if name in _OWN}}
+        if known.keys() >= set(self._metrics):
+            report_vector(self._trial, [known[name] for name in self._metrics], step)
+            self._reported = step
+
+    def _may_stop(self) -> bool:
+        # After the last epoch there is nothing left to save, and a value to lose.
+        if self._before is not None or self.epoch == self._epochs:
+            return False
+        return may_stop_at(self._trial.study.pruner, self.epoch, len(self._metrics))
 
     def should_stop(self) -> bool:
         """Ask the pruner, where it can decide anything at this epoch."""
-        if len(self._metrics) == 1 and may_stop_at(self._trial.study.pruner, self.epoch):
-            self.stopped = self._trial.should_prune()
+        self.leave()
+        if self._may_stop():
+            self._was_asked = True
+            with self._watch.on("storing"):
+                self.stopped = self._reported == self.epoch and should_prune(self._trial)
         return self.stopped
+
+    def end_rung(self, rung: int, value: float) -> optuna.TrialPruned:
+        """See to it that a rung's value is the trial's last one, and return what to raise."""
+        if self._metrics[0] not in self.last:
+            self._trial.report(value, self.epoch + 1 + (self._before or 0))
+        return pruned(self._trial, f"on rung {rung}, after {self.epoch} epochs")
+
+    def stop(self) -> optuna.TrialPruned:
+        """Note who stopped the training, and return what to raise."""
+        pruner = type(self._trial.study.pruner).__name__
+        return pruned(self._trial, f"by {pruner}, after epoch {self.epoch}")
 
     def keep_weights(self, weights: Mapping[str, Any]) -> None:
         """Keep the weights of the trained network."""
         self.weights = weights
 
     def record(self, metrics: Mapping[str, float]) -> None:
-        """Write the metrics to the trial."""
+        """Write the metrics to the trial.
+
+        Raises:
+            ValueError: Early stopping was asked, and was told of no epoch what is optimised.
+        """
+        missing = [n for n in self._metrics if n in metrics and n not in _OWN]
+        if self._was_asked and not self._reported and missing:
+            raise ValueError(
+                f"the evaluator gave {', '.join(missing)} in the end but reported it after no "
+                f"epoch, so that {type(self._trial.study.pruner).__name__} could stop nothing: "
+                "report it, or search with early stopping none"
+            )
         for name, value in {**metrics, "epochs": self.epoch}.items():
             if name != "epoch":
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
+
+
+def _reported_steps(trial: Trial) -> tuple[int, ...]:
+    return tuple(trial.storage.get_trial(trial._trial_id).intermediate_values)
+
+
+def values_of(
+    names: Sequence[str], value: str, architecture: Architecture, metrics: Mapping[str, float]
+) -> float | tuple[float, ...]:
+    """Return what is told to Optuna: one number, or several.
+
+    Args:
+        names: What is optimised.
+        value: Whether the ``last`` or the ``best`` epoch counts.
+        architecture: Gives the costs.
+        metrics: What the evaluator gave.
+
+    Raises:
+        ValueError: The evaluator gave no such metric.
+    """
+    values = []
+    for name in names:
+        if name in COST_METRICS:
+            values.append(float(getattr(architecture.cost, name)))
+            continue
+        key = f"{name}.best" if value == "best" else name
+        if key not in metrics:
+            listed = ", ".join(name for name in metrics if "." not in name)
+            raise ValueError(f"the evaluator gave no metric {name!r}; it gave {listed}")
+        values.append(float(metrics[key]))
+    return values[0] if len(values) == 1 else tuple(values)
 
 
 def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -72,9 +282,11 @@ def as_floats(metrics: Mapping[str, Any]) -> dict[str, float]:
 #: What a trial says of itself, not of the network that it trained.
 _OWN: Final = frozenset(
     {
+        ATTEMPTS, CHECKPOINT, RESUMED_AT,
         "architecture_key", "cached_from", "data_fingerprint", "depth", "device", "epochs",
         "evaluator_fingerprint", "lease", "macs", "max_epochs", "params", "peak_memory_bytes",
-        "seed", "ticket", "train_seconds", "training_key", "worker",
+        "seed", "ticket", "train_seconds", "training_key", "worker", KNOWN_EPOCHS, RESUMED_FROM,
+        RUNG,
     }
 )  # fmt: skip
 
@@ -85,8 +297,9 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
     Raises:
         optuna.TrialPruned: That training was stopped, or came to no end.
     """
-    trial.set_user_attr("cached_from", known.name)
     source = known.trial
+    trial.set_user_attr("cached_from", known.name)
+    trial.set_user_attr(KNOWN_EPOCHS, source.user_attrs.get("epochs", 0))
     metrics: dict[str, float] = {}
     for name, value in source.user_attrs.items():
         if name not in _OWN and isinstance(value, int | float):
@@ -97,8 +310,14 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
     if source.state == TrialState.PRUNED:
         if source.last_step is not None and len(trial.study.directions) == 1:
             trial.report(source.intermediate_values[source.last_step], source.last_step)
-        raise optuna.TrialPruned(f"stopped as the equal trial {known.name} was")
+        raise pruned(trial, f"as the equal trial {known.name} was")
     return metrics
+
+
+def pruned(trial: Trial, reason: str) -> optuna.TrialPruned:
+    """Keep why a feasible trial ended before a whole training, and return what to raise."""
+    trial.set_user_attr("stopped", reason)
+    return optuna.TrialPruned(f"stopped {reason}")
 
 
 def infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:

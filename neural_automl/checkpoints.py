@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import warnings
+import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna.artifacts.exceptions import ArtifactNotFound
+from optuna.exceptions import OptunaError
+from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from neural_automl._leases import ATTEMPTS
 from neural_automl._packing import compress, decompress, pack, unpack
@@ -138,6 +144,51 @@ class Checkpoints:
                 f"the checkpoints of the study would take {_SLOTS * (self._others + size):,} "
                 f"bytes, above the quota of {self._quota:,}"
             )
+
+
+class Leftovers:
+    """The checkpoints of trials that this process has trained: removed once a trial was told.
+
+    What is left is removed at the end of the process at the latest.
+    """
+
+    def __init__(self) -> None:
+        self._trials: list[_Leftover] = []
+        weakref.finalize(self, _remove_quietly, self._trials)
+
+    def note(self, store: ArtifactStore, trial: Trial) -> None:
+        """Remember a trial that keeps checkpoints."""
+        self._trials.append(_Leftover(store, trial.study, trial._trial_id))
+
+    def remove(self) -> None:
+        """Remove the checkpoints of trials that have ended."""
+        _remove(self._trials)
+
+    def __reduce__(self) -> tuple[type[Leftovers], tuple[()]]:
+        return Leftovers, ()  # those of another process are its own
+
+
+@dataclass(frozen=True, slots=True)
+class _Leftover:
+    store: ArtifactStore
+    study: optuna.Study
+    trial_id: int
+
+
+def _remove(trials: list[_Leftover]) -> None:
+    for leftover in tuple(trials):
+        trial = leftover.study._storage.get_trial(leftover.trial_id)
+        if trial.state == TrialState.RUNNING:
+            continue
+        if trial.state.is_finished():
+            remove_checkpoints(leftover.store, leftover.study, trial)
+        trials.remove(leftover)  # one that waits is whoever's takes it up
+
+
+def _remove_quietly(trials: list[_Leftover]) -> None:
+    # At the end of a process the database may be gone; the files stay then.
+    with contextlib.suppress(OptunaError, SQLAlchemyError, OSError, KeyError):
+        _remove(trials)
 
 
 def load_checkpoint(store: ArtifactStore, kept: Mapping[str, Any] | None) -> dict[str, Any] | None:

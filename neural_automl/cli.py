@@ -28,7 +28,9 @@ from neural_automl._arguments import (
     MetricOption,
     MissingOption,
     OutputOption,
+    PrunerOptionsOption,
     ResumeOption,
+    RungsOption,
     SearchStorageOption,
     SearchStudyOption,
     SeedOption,
@@ -42,6 +44,7 @@ from neural_automl._arguments import (
     TimingOption,
     TrialsOption,
     layer_note,
+    pruner_options,
 )
 from neural_automl._version import __version__
 from neural_automl.architecture_space import ArchitectureSpace
@@ -149,7 +152,9 @@ def search(
     missing: MissingOption = "error",
     epochs: EpochsOption = None,
     strategy: StrategyOption = "tpe",
-    early_stopping: EarlyStoppingOption = "median",
+    early_stopping: EarlyStoppingOption = None,
+    early_stopping_option: PrunerOptionsOption = None,
+    rungs: RungsOption = None,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -177,8 +182,10 @@ def search(
     with _wrong_options():
         engine = AutoMLEngine(
             search_strategy=strategy,
+            rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             backend=backend,
+            early_stopping_options=pruner_options(early_stopping_option or ()),
             device=device,
             output_dir=output,
             storage=storage,
@@ -186,13 +193,15 @@ def search(
             metrics=metric,
             seed=seed,
         )
+    if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
+        raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")
     if resume:
         load_study(engine.storage, study or space.name)
     with _wrong_options():
         splits = load_for(space, data, target, missing)
         evaluator = engine.make_evaluator(splits)
         try:
-            engine.check(space, evaluator)
+            engine.check(space, evaluator, epochs)
         except DataError as error:
             raise explain_misfit(error, splits) from error
     tables.print_intro(

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
+from neural_automl._fallbacks import fallbacks_forbidden
 from neural_automl._options import lookup
+from neural_automl._rung_start import check_rungs
+from neural_automl._rungs import RUNG, Rungs
+from neural_automl._search_checks import check_data, check_names, measured
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._terms import agree
 from neural_automl.architecture_space import ArchitectureSpace
-from neural_automl.early_stopping import create_pruner
-from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator, Evaluator
-from neural_automl.exceptions import EvaluationError, StudyError
+from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
+from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
+from neural_automl.exceptions import StudyError
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.parameters import did_you_mean
-from neural_automl.registry import (
-    space_of,
-    summarise,
-)
+from neural_automl.registry import space_of, summarise, write_ledger
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
-from neural_automl.search_strategies import create_sampler
+from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
-    is_text,
     load_study,
     make_artifact_store,
     masked,
@@ -40,6 +39,9 @@ from neural_automl.studies import (
 )
 
 if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+
     from neural_automl.architecture import Backend
 
 #: Called after each trial.
@@ -48,16 +50,19 @@ Callback = Callable[[optuna.Study, FrozenTrial], None]
 #: As a constraint names it.
 _METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
 _EXECUTORS: Final = {"sequential": None}
-# Drawn until the data fits one: a size that is open may be too small in most of them.
-_SAMPLES: Final = 64
+# Options of early stopping are checked before the number of epochs is known, and with it again.
+_MANY_EPOCHS: Final = 10**6
 
 
 class AutoMLEngine:
     """Runs searches; everything that it knows between them is in the study.
 
     Args:
-        search_strategy: A name of ``create_sampler``, or a sampler.
-        early_stopping: A name of ``create_pruner``, or a pruner.
+        search_strategy: A name of ``create_sampler``, a sampler, or a ``SearchStrategy``.
+        early_stopping: A name of ``create_pruner``, or a pruner; an ``EarlyStoppingStrategy`` is
+            one. By default ``median``, ``multi_objective`` for several metrics, and ``none`` with
+            rungs, which are its like.
+        early_stopping_options: Of that name, as ``{"n_warmup_steps": 3}``.
         executor_type: ``sequential``.
         backend: ``pytorch`` or ``tensorflow``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -66,14 +71,17 @@ class AutoMLEngine:
         study_name: By default the name of the space.
         metrics: The metric to optimise, or several; by default ``val_accuracy``, and
             ``val_mse`` for regression.
-        acquisition_function: Of the bayesian strategy.
-        n_initial_random: Random trials before the sampler's model is used (tpe, bayesian).
-        reduction_factor: Of asha and hyperband.
+        acquisition_function: Of the bayesian strategy: ``ei``, ``ucb`` or ``pi``.
+        n_initial_random: Random trials before the strategy learns (tpe, bayesian, evolutions).
+        reduction_factor: Of asha, hyperband, multi_objective and rungs.
         seed: Of the sampler and of every training.
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
+        rungs: Epochs of short trainings and of the whole one, rising: see
+            ``ArchitectureObjective``.
+        strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: A name is unknown, or an option does not go with another.
 
     Example:
         >>> import tempfile
@@ -90,8 +98,9 @@ class AutoMLEngine:
     def __init__(
         self,
         *,
-        search_strategy: str | BaseSampler = "tpe",
-        early_stopping: str | BasePruner = "median",
+        search_strategy: str | BaseSampler | SearchStrategy = "tpe",
+        early_stopping: str | BasePruner | None = None,
+        early_stopping_options: Mapping[str, Any] | None = None,
         executor_type: str = "sequential",
         backend: Backend = "pytorch",
         device: str = "auto",
@@ -104,11 +113,12 @@ class AutoMLEngine:
         reduction_factor: int | None = None,
         seed: int = 0,
         value: Literal["last", "best"] = "last",
+        rungs: Sequence[int] | None = None,
+        strict: bool = False,
     ) -> None:
         lookup("executor", executor_type, _EXECUTORS)
-        _check_names(storage, study_name, metrics)
+        check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
-        self.early_stopping = early_stopping
         self.executor: None = None
         self.predictor: None = None
         self.evaluator: Evaluator | None = None
@@ -119,16 +129,30 @@ class AutoMLEngine:
         self.study_name = study_name
         names = (metrics,) if isinstance(metrics, str) else metrics
         self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
+        self.rungs = None if rungs is None else tuple(rungs)
+        if self.rungs is not None:
+            checked = Rungs(self.rungs, 3 if reduction_factor is None else reduction_factor)
+            check_rungs(checked, self.metrics or ("val_accuracy",), COST_METRICS)
+            if early_stopping not in (None, "none"):
+                raise ValueError("`rungs` stop trainings by themselves: give no `early_stopping`")
+        self.reduction_factor = reduction_factor
         self.seed = seed
         self.value: Literal["last", "best"] = value
+        self.strict = strict
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
-        self._pruner_options = _given(reduction_factor=reduction_factor)
+        objectives = len(self.metrics or ("",))
+        self.early_stopping = early_stopping or ("none" if rungs else default_pruner(objectives))
+        check_objectives(self.early_stopping, objectives)
+        self._pruner_options = {
+            **_given(reduction_factor=None if rungs else reduction_factor),
+            **(early_stopping_options or {}),
+        }
         self._result: SearchResult | None = None
         # Wrong names and options are said now, not after the data was read.
-        self._make_sampler(None)
-        self._make_pruner(100)
+        check_strategy(search_strategy, self._sampler_options)
+        self._make_pruner(_MANY_EPOCHS)
 
     # --- searching ----------------------------------------------------------------------------
 
@@ -153,8 +177,10 @@ class AutoMLEngine:
             val_data: The same; by default a share of the training data.
             test_data: For ``SearchResult.test_metrics`` alone.
             evaluator: Instead of data.
-            max_trials: Trials of the study that shall have trained, earlier ones included.
-            max_epochs_per_trial: Longest training; by default the space's ``epochs``, else 10.
+            max_trials: Trials of the study that shall have trained, earlier ones included. With
+                rungs, so many whole trainings: each trial is charged by its epochs.
+            max_epochs_per_trial: Longest training; by default the last rung, the space's
+                ``epochs``, or 10.
             timeout: Seconds after which no further trial begins.
             callbacks: Called with study and trial after each trial.
 
@@ -174,7 +200,7 @@ class AutoMLEngine:
         if not isinstance(space, ArchitectureSpace):
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
-        self.check(space, self.evaluator)
+        self.check(space, self.evaluator, max_epochs_per_trial)
         objective = ArchitectureObjective(
             space,
             self.evaluator,
@@ -183,11 +209,15 @@ class AutoMLEngine:
             seed=self.seed,
             device=self.device,
             value=self.value,
+            rungs=self.rungs,
+            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
-        with storage_errors(self.storage):
+        with storage_errors(self.storage), fallbacks_forbidden(self.strict) as ends:
             study = self._open_study(objective, max_trials)
             objective.artifact_store = make_artifact_store(artifact_directory(self.storage))
-            reason = _run(study, objective, max_trials, timeout, callbacks)
+            reason = _run(study, objective, max_trials, timeout, [*callbacks, *ends])
+            objective.tidy()
+            write_ledger(study)
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -204,7 +234,7 @@ class AutoMLEngine:
             raise TypeError("search needs `train_data` or an `evaluator`")
         if callable(getattr(train_data, "evaluate", None)):
             raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
-        names = _measured(self.metrics or ())
+        names = measured(self.metrics or ())
         evaluator = ArchitectureEvaluator(
             train_data,
             val_data,
@@ -227,19 +257,29 @@ class AutoMLEngine:
             return evaluator.metrics_for(space.sample_architecture(seed=0))[:1]
         return ("val_accuracy",)
 
-    def check(self, space: ArchitectureSpace, evaluator: Evaluator) -> None:
+    def check(
+        self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None = None
+    ) -> None:
         """Check, before a study is made, that a search can begin; ``search`` does so too.
+
+        Args:
+            space: What will be searched.
+            evaluator: What will train.
+            epochs: The search's ``max_epochs_per_trial``.
 
         Raises:
             NoFeasibleArchitectureError: Nothing in the space meets its constraints.
             ShapeError: A layer cannot follow, whatever is chosen.
             DataError: The data does not fit.
-            ValueError: The strategy cannot search this space, or a metric is for another task.
+            ValueError: The strategy cannot search this space, a metric is for another task, or an
+                option of early stopping does not fit the epochs.
         """
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
-            _check_data(space, evaluator)
-        self._make_sampler(space)
+            check_data(space, evaluator)
+        check_strategy(self.search_strategy, self._sampler_options, space=space)
+        of_evaluator = getattr(evaluator, "epochs", None)
+        self._make_pruner(epochs or of_evaluator or space.longest_training())
 
     def _open_study(self, objective: ArchitectureObjective, max_trials: int) -> optuna.Study:
         study = open_study(
@@ -255,21 +295,20 @@ class AutoMLEngine:
                 "study name"
             )
         agree(study, objective.terms())
-        study.sampler = self._make_sampler(objective.space)
+        study.sampler, strategy = make_sampler(
+            self.search_strategy,
+            objective.space,
+            self._sampler_options,
+            seed=self.seed,
+            n_trials=max_trials,
+            n_objectives=len(objective.directions),
+        )
+        study.set_user_attr("strategy", strategy)
         study.set_user_attr("max_trials", max_trials)
         _queue_interrupted(study)
         return study
 
-    def _make_sampler(self, space: ArchitectureSpace | None) -> BaseSampler:
-        if isinstance(self.search_strategy, BaseSampler):
-            return self.search_strategy
-        return create_sampler(
-            self.search_strategy, space=space, seed=self.seed, **self._sampler_options
-        )
-
     def _make_pruner(self, epochs: int) -> BasePruner:
-        if isinstance(self.early_stopping, BasePruner):
-            return self.early_stopping
         return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)
 
     # --- looking at it ------------------------------------------------------------------------
@@ -313,51 +352,6 @@ def _given(**options: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _check_names(
-    storage: str | Path | None, study_name: str | None, metrics: str | Sequence[str] | None
-) -> None:
-    if storage == "":
-        raise ValueError("`storage` must be a URL or a path but is empty.")
-    if study_name is not None and not is_text(study_name):
-        raise ValueError(f"`study_name` must be text in UTF-8 but got {study_name!r}.")
-    if metrics and not isinstance(metrics, str) and len(set(metrics)) < len(metrics):
-        raise ValueError(f"`metrics` must be different but got {', '.join(metrics)}.")
-
-
-def _check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:
-    """Check that data fits a space; where an embedding's size is open, that one of them does."""
-    for seed in range(_SAMPLES):
-        try:
-            evaluator.check(space.sample_architecture(seed=seed))
-        except EvaluationError:  # this embedding has too little room; another may have it
-            if seed == _SAMPLES - 1:
-                raise
-        else:
-            return
-
-
-def _measured(metrics: Sequence[str]) -> list[str]:
-    """Return what an evaluator shall measure on its validation data for such metrics.
-
-    Raises:
-        ValueError: One is no name of a metric.
-    """
-    names = []
-    for metric in metrics:
-        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
-            continue
-        if metric == "flops":
-            raise ValueError("flops are twice the macs: ask for the metric macs")
-        if not metric.startswith("val_"):
-            raise ValueError(
-                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
-                f"{', '.join(COST_METRICS)} but got {metric!r}"
-                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
-            )
-        names.append(metric.removeprefix("val_"))
-    return names
-
-
 def _finished(study: optuna.Study) -> bool:
     return any(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
 
@@ -367,6 +361,8 @@ def _queue_interrupted(study: optuna.Study) -> None:
     trials = study.get_trials(deepcopy=False)
     resumed = {trial.user_attrs.get("resumed_from") for trial in trials}
     for trial in trials:
+        if trial.user_attrs.get(RUNG):
+            continue  # its network is due to go on again
         if trial.user_attrs.get("interrupted") and trial.number not in resumed:
             study.enqueue_trial(trial.params, user_attrs={"resumed_from": trial.number})
 
@@ -382,18 +378,21 @@ def _run(
     budget = Budget(max_trials)
     if budget.is_spent(study):
         return "trained already"
+    optimize = partial(
+        study.optimize, objective, callbacks=[*callbacks, budget], catch=(Exception,)
+    )
+    end = None if timeout is None else time.monotonic() + timeout
     with quiet_optuna():
         try:
-            study.optimize(
-                objective,
-                timeout=timeout,
-                callbacks=[*callbacks, budget],
-                catch=(Exception,),
-            )
+            optimize(timeout=timeout)
+            exhausted = study.user_attrs.get(STOP_REASON) == EXHAUSTED
+            # What ends a space does not end the climb on its rungs.
+            while exhausted and (end is None or time.monotonic() < end) and budget.goes_on(study):
+                optimize(n_trials=1)
         except KeyboardInterrupt:
             return "interrupted"
     if budget.error is not None:
         raise budget.error
-    if budget.reason is None and study.user_attrs.get(STOP_REASON) == EXHAUSTED:
+    if budget.reason is None and exhausted:
         return EXHAUSTED
     return budget.reason or "timeout"

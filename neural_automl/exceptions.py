@@ -14,7 +14,8 @@ The tree::
     ├── CheckpointError              a training's state that cannot be kept or read
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
-        └── OutOfMemoryError         the device has no room for the network
+        ├── OutOfMemoryError         the device has no room for the network
+        └── ProxyError               a zero-cost proxy says nothing of a network
 
     FallbackWarning                  something asked for was replaced by something lesser
 
@@ -187,6 +188,10 @@ class DivergenceError(EvaluationError):
 
 class OutOfMemoryError(EvaluationError):
     """The device, or the machine, has no room for the network."""
+
+
+class ProxyError(EvaluationError):
+    """A zero-cost proxy says nothing of a network."""
 
 
 class FallbackWarning(UserWarning):

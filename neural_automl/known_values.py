@@ -22,6 +22,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from neural_automl import _leases
+from neural_automl._ledger import Stopwatch
 from neural_automl.exceptions import StudyError
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ class KnownValues:
                     known = Known(trial, f"{name}:{trial.number}")
                     self._others.setdefault(trial.user_attrs[CLAIM], known)
 
-    def find_or_claim(self, trial: Trial, claim: str) -> Known | None:
+    def find_or_claim(
+        self, trial: Trial, claim: str, watch: Stopwatch | None = None
+    ) -> Known | None:
         """Return the result of an equal training; None where this trial is the one to train.
 
         Waits while an equal training is under way.
@@ -102,6 +105,7 @@ class KnownValues:
         Args:
             trial: A running trial.
             claim: Equal for equal trainings.
+            watch: Measures the waiting.
         """
         known = self._others.get(claim)
         if known is None:
@@ -113,10 +117,10 @@ class KnownValues:
                 tickets = [rival.user_attrs.get(TICKET) or 0 for rival in rivals]
                 ticket = max(tickets, default=0) + 1
                 trial.set_user_attr(TICKET, ticket)
-                known = self._wait(trial, claim, ticket)
+                known = self._wait(trial, claim, ticket, watch or Stopwatch())
         return known
 
-    def _wait(self, trial: Trial, claim: str, ticket: int) -> Known | None:
+    def _wait(self, trial: Trial, claim: str, ticket: int, stopwatch: Stopwatch) -> Known | None:
         watch = _leases.Watch(self._patience)
         pause = 0.02
         while True:
@@ -127,7 +131,8 @@ class KnownValues:
             ):
                 return known
             # At random, so that waiters do not ask all at once.
-            self._sleep(pause * random.uniform(0.5, 1.5))
+            with stopwatch.on("waiting"):
+                self._sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _look(self, trial: Trial, claim: str) -> tuple[Known | None, list[FrozenTrial]]:

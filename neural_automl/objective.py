@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import math
 import traceback
 import weakref
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 
-from neural_automl._leases import Lease
+from neural_automl._leases import Lease, Watch
+from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
-from neural_automl._recovery import own_name
+from neural_automl._recovery import own_name, recover
+from neural_automl._rung_start import Start, check_rungs
+from neural_automl._rung_start import trial_seed as trial_seed
+from neural_automl._rungs import Ladder, Rungs
+from neural_automl._screen import check_latency, screen
 from neural_automl._terms import Terms, agree
-from neural_automl._trial_run import TrialRun, as_floats, infeasible, take_over
+from neural_automl._trial_run import COST_METRICS as COST_METRICS
+from neural_automl._trial_run import TrialRun, infeasible, take_over, values_of
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
+from neural_automl.checkpoints import Checkpoints, Leftovers
+from neural_automl.early_stopping import check_pruner
 from neural_automl.evaluation import (
     EvaluationContext,
     Evaluator,
     direction_of,
-    measure_latency,
 )
-from neural_automl.exceptions import DivergenceError, EvaluationError, OutOfMemoryError, SpaceError
+from neural_automl.exceptions import (
+    SpaceError,
+    StudyError,
+)
 from neural_automl.hyperparameters import TRAINING
 from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
@@ -38,9 +48,6 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
     from neural_automl.architecture import Architecture
-
-#: Costs that may be objectives beside the evaluator's metrics.
-COST_METRICS: Final = ("params", "macs", "peak_memory_bytes", "depth")
 
 
 class ArchitectureObjective:
@@ -71,10 +78,19 @@ class ArchitectureObjective:
             architecture was trained alike, on the same data.
         artifact_store: Where model source, weights and curve go; ``"auto"`` is a folder beside
             the study's SQLite database (nothing is kept for other storages), None keeps nothing.
+        checkpoints: Whether the state of a training is kept there after each epoch, so that a trial
+            whose worker dies goes on from its last one.
+        checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
+        fidelity: What is less on a lower rung: ``epochs``.
+        rungs: Epochs of short trainings, rising, and of the whole one at the end. Every network
+            is trained for the first; the best go on to the next from their weights, in a trial of
+            their own (``resumed_from``), with a schedule of its own. Trials of lower rungs end
+            PRUNED; the study's pruner is not asked. See ``finish``.
+        reduction_factor: Of the networks of a rung, one in so many goes on to the next.
 
     Raises:
         SpaceError: A constraint breaks a rule.
-        ValueError: An option is out of its range.
+        ValueError: An option is out of its range, or does not go with another.
 
     Example:
         >>> from neural_automl.architecture_space import Choice, Layer
@@ -104,6 +120,11 @@ class ArchitectureObjective:
         value: Literal["last", "best"] = "last",
         reuse: Sequence[str] = (),
         artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
+        checkpoints: bool = True,
+        checkpoint_quota: int | None = None,
+        fidelity: Literal["epochs"] = "epochs",
+        rungs: Sequence[int] | None = None,
+        reduction_factor: int = 3,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -119,6 +140,12 @@ class ArchitectureObjective:
         self.metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
         if not self.metrics:
             raise ValueError("`metrics` must name at least one metric")
+        if fidelity != "epochs":
+            raise ValueError(f"`fidelity` must be 'epochs' but got {fidelity!r}")
+        self.rungs = None if rungs is None else Rungs(tuple(rungs), reduction_factor)
+        if self.rungs is not None:
+            check_rungs(self.rungs, self.metrics, COST_METRICS, epochs, reuse)
+            epochs = self.rungs.epochs[-1]
         self.constraints: tuple[Constraint, ...] = (
             *space.constraints,
             *as_constraints(constraints or ()),
@@ -132,17 +159,22 @@ class ArchitectureObjective:
         self.device = device
         self.value = value
         self.artifact_store = artifact_store
+        self.checkpoints = checkpoints
+        self.checkpoint_quota = checkpoint_quota
+        self._finishing = False
         self._memory = MemoryLimits()
         self._known = KnownValues(reuse)
         # By reference: an identity is given anew once a study is gone.
-        self._announced: weakref.WeakSet[optuna.Study] = weakref.WeakSet()
+        self._announced: weakref.WeakKeyDictionary[optuna.Study, Watch]
+        self._announced = weakref.WeakKeyDictionary()
+        self._leftovers = Leftovers()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_announced"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._announced = weakref.WeakSet()
+        self._announced = weakref.WeakKeyDictionary()
 
     @property
     def directions(self) -> tuple[str, ...]:
@@ -167,14 +199,18 @@ class ArchitectureObjective:
 
         Raises:
             optuna.TrialPruned: The architecture is infeasible, or the pruner gave it up.
-            StudyError: The study was begun with another space, data or metric, or optimises the
-                metric in the wrong direction.
+            StudyError: The study was begun with another space, data or metric, optimises the
+                metric in the wrong direction, or has several and a pruner that is for one.
         """
         self._announce(trial.study)
+        self.tidy()
+        watch = Stopwatch()
         try:
-            return self._evaluate(trial, self._suggest(trial))
-        except optuna.TrialPruned:
-            raise
+            with watch.on("storing"):
+                start = Start.of(trial, self.rungs, finish=self._finishing)
+            return self._evaluate(trial, self._suggest(trial, watch), start, watch)
+        except optuna.TrialPruned as pruned:
+            reason = str(pruned)
         except KeyboardInterrupt:
             trial.set_user_attr("interrupted", True)
             raise
@@ -182,6 +218,34 @@ class ArchitectureObjective:
             # Recorded where the study keeps it, then left to Optuna: a failure is data.
             trial.set_user_attr("error", "".join(traceback.format_exception(error)))
             raise
+        finally:
+            watch.write(trial)
+        # Raised anew, and from nothing: Optuna keeps what is raised in a cycle of references, and
+        # the frames of the first one's traceback hold the weights.
+        raise optuna.TrialPruned(reason)
+
+    def tidy(self) -> None:
+        """Remove the checkpoints of this objective's trials that have ended since.
+
+        They are needed until a trial is told, which is after this objective has returned. Each call
+        tidies up after the one before; ``AutoMLEngine`` does so at the end.
+        """
+        self._leftovers.remove()
+
+    def finish(self, study: optuna.Study) -> None:
+        """Bring the best network to the last rung, where none has got there yet.
+
+        For the end of a short ``study.optimize``; ``AutoMLEngine`` does so by itself. Without rungs
+        there is nothing to do.
+        """
+        if self.rungs is not None:
+            self._announce(study)
+            self._finishing = True
+            try:
+                while Ladder(study, self.rungs).next(finish=True) is not None:
+                    study.optimize(self, n_trials=1)
+            finally:
+                self._finishing = False
 
     # --- before training ----------------------------------------------------------------------
 
@@ -194,6 +258,7 @@ class ArchitectureObjective:
             epochs=self.longest_training(),
             data_fingerprint=getattr(self.evaluator, "data_fingerprint", ""),
             evaluator_settings=self._evaluator_settings(),
+            rungs="" if self.rungs is None else self.rungs.text,
         )
 
     def _evaluator_settings(self) -> str:
@@ -204,55 +269,36 @@ class ArchitectureObjective:
         """Come to terms with a study, once in this process."""
         if study not in self._announced:
             agree(study, self.terms())
+            check_pruner(study)
+            if self.rungs is not None and self._store(study) is None:
+                raise StudyError(
+                    "rungs keep weights from one training to the next: give `artifact_store`, as "
+                    "there is none beside this study's storage"
+                )
             self._memory.read(study)
             self._known.open(study)
-            self._announced.add(study)
+            self._announced[study] = Watch()
 
-    def _suggest(self, trial: Trial) -> Architecture:
+    def _store(self, study: optuna.Study) -> ArtifactStore | None:
+        return artifact_store_of(study) if self.artifact_store == "auto" else self.artifact_store
+
+    def _suggest(self, trial: Trial, watch: Stopwatch) -> Architecture:
         try:
-            architecture = self.space.suggest(trial)
-            cost = architecture.cost
+            with watch.on("proposing"):
+                architecture = self.space.suggest(trial)
+            _ = architecture.cost
         except SpaceError as error:
             raise infeasible(trial, {"shape": 1.0}, str(error)) from error
-        record: dict[str, Any] = {
-            "architecture_key": architecture.key,
-            "params": cost.params,
-            "macs": cost.macs,
-            "peak_memory_bytes": cost.peak_memory_bytes,
-            "depth": cost.depth,
-        }
-        for name, value in record.items():
-            trial.set_user_attr(name, value)
-        excesses = {str(limit): limit.excess(cost) for limit in self.constraints}
-        broken = [
-            f"{name} (is {cost.value(name.split()[0]):,})"
-            for name in excesses
-            if excesses[name] > 0
-        ]
-        if broken:
-            raise infeasible(trial, excesses, f"breaks {', '.join(broken)}")
-        excess = self._memory.excess(architecture, self._device_name())
-        if excess > 0:
-            reason = "an architecture no larger found no memory on this device"
-            raise infeasible(trial, {**excesses, "memory": excess}, reason)
-        excesses |= {str(limit): limit.excess(cost) for limit in self.soft_constraints}
-        for name, value in excesses.items():
-            trial.set_constraint(name, value)
+        screen(
+            trial,
+            architecture,
+            self.constraints,
+            self.soft_constraints,
+            self._memory,
+            self._device_name(),
+            watch,
+        )
         return architecture
-
-    def _check_latency(self, trial: Trial, architecture: Architecture) -> None:
-        if self.max_latency is None:
-            return
-        device = self._device_name()
-        latency = measure_latency(architecture, device="cpu" if device == "auto" else device)
-        trial.set_user_attr("latency", latency.median)
-        trial.set_user_attr("latency_iqr", latency.iqr)
-        trial.set_user_attr("latency_noisy", latency.is_noisy)
-        excess = latency.median - self.max_latency
-        if excess > 0:
-            reason = f"takes {latency.median:.3g} s a sample, above {self.max_latency:.3g} s"
-            raise infeasible(trial, {"latency": excess}, reason)
-        trial.set_constraint("latency", excess)
 
     def _device_name(self) -> str:
         choose = getattr(self.evaluator, "choose_device", None)
@@ -260,62 +306,69 @@ class ArchitectureObjective:
 
     # --- training -----------------------------------------------------------------------------
 
-    def _evaluate(self, trial: Trial, architecture: Architecture) -> float | tuple[float, ...]:
+    def _evaluate(
+        self, trial: Trial, architecture: Architecture, start: Start, watch: Stopwatch
+    ) -> float | tuple[float, ...]:
         """Answer from an equal training, or train."""
-        epochs = self._epochs(architecture)
+        epochs = start.epochs or self._epochs(architecture)
         prints = self._fingerprints(epochs)
-        for name, value in prints.items():
-            trial.set_user_attr(name, value)
-        claim = "/".join((identity_of(architecture), *prints.values()))
+        claim = "/".join((identity_of(architecture), *prints.values(), start.text))
         claim = hashlib.sha256(claim.encode()).hexdigest()[:32]
-        with Lease(trial, own_name()):
-            known = self._known.find_or_claim(trial, claim)
+        watcher = self._announced[trial.study]
+        with Lease(trial, own_name(), look=lambda: recover(trial.study, watcher)) as lease:
+            with watch.on("storing"):
+                for name, value in prints.items():
+                    trial.set_user_attr(name, value)
+                known = self._known.find_or_claim(trial, claim, watch)
             if known is not None:
                 return self._values(architecture, take_over(trial, known))
-            self._check_latency(trial, architecture)
-            return self._train(trial, architecture, epochs)
+            if self.max_latency is not None:
+                check_latency(trial, architecture, self.max_latency, self._device_name())
+            return self._train(trial, architecture, epochs, start, watch, lease)
 
     def _train(
-        self, trial: Trial, architecture: Architecture, epochs: int
+        self,
+        trial: Trial,
+        architecture: Architecture,
+        epochs: int,
+        start: Start,
+        watch: Stopwatch,
+        lease: Lease,
     ) -> float | tuple[float, ...]:
-        run = TrialRun(trial, self.metrics, self.value)
+        study, store = trial.study, self._store(trial.study)
+        checkpoints = None
+        if store is not None and self.checkpoints:
+            checkpoints = Checkpoints(store, trial, quota=self.checkpoint_quota)
+            self._leftovers.note(store, trial)
+        run = TrialRun(trial, self.metrics, epochs, watch, lease, checkpoints, before=start.before)
         context = EvaluationContext(
             epochs=epochs,
-            seed=trial_seed(self.seed, trial.number),
+            seed=start.seed(self.seed),
             device=self.device,
             report=run.report,
             should_stop=run.should_stop,
+            load_checkpoint=run.load_checkpoint,
+            save_checkpoint=run.save_checkpoint,
+            load_weights=lambda: start.load(study, store),
             keep_weights=run.keep_weights,
         )
-        trial.set_user_attr("max_epochs", epochs)
-        trial.set_user_attr("seed", context.seed)
-        trial.set_user_attr("device", self._device_name())
-        try:
-            metrics = as_floats(self.evaluator.evaluate(architecture, context))
-            self._check_finite(metrics)
-        except DivergenceError as error:
-            run.record(run.last)
-            raise infeasible(trial, {"divergence": 1.0}, f"diverged: {error}") from error
-        except OutOfMemoryError as error:
-            self._memory.remember(trial.study, architecture, self._device_name())
-            raise infeasible(trial, {"memory": 1.0}, str(error)) from error
-        except EvaluationError as error:
-            run.record(run.last)
-            raise infeasible(trial, {"training": 1.0}, str(error)) from error
-        run.record(metrics)
-        if run.stopped:
-            raise optuna.TrialPruned(f"stopped after epoch {run.epoch}")
-        store = (
-            artifact_store_of(trial.study) if self.artifact_store == "auto" else self.artifact_store
-        )
-        if store is not None:
-            save_artifacts(store, trial, architecture, run.weights, run.curve)
-        return self._values(architecture, metrics)
-
-    def _check_finite(self, metrics: Mapping[str, float]) -> None:
-        for metric in self.metrics:
-            if not math.isfinite(metrics.get(metric, 0.0)):
-                raise DivergenceError(f"{metric} became {metrics[metric]}")
+        with watch.on("storing"):
+            trial.set_user_attr("max_epochs", epochs)
+            trial.set_user_attr("seed", context.seed)
+            trial.set_user_attr("device", self._device_name())
+        with checkpoints or contextlib.nullcontext():
+            metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
+        run.check_lease()
+        with watch.on("storing"):
+            run.record(metrics)
+            if run.stopped:
+                raise run.stop()
+            values = self._values(architecture, metrics)
+            start.check(run.weights)
+            if store is not None:
+                save_artifacts(store, trial, architecture, run.weights, run.curve)
+            start.end(run, values)
+        return values
 
     def _epochs(self, architecture: Architecture) -> int:
         if self.epochs is not None:
@@ -337,24 +390,4 @@ class ArchitectureObjective:
     def _values(
         self, architecture: Architecture, metrics: Mapping[str, float]
     ) -> float | tuple[float, ...]:
-        values = []
-        for metric in self.metrics:
-            if metric in COST_METRICS:
-                values.append(float(getattr(architecture.cost, metric)))
-                continue
-            values.append(float(metrics[_metric_key(metric, metrics, self.value)]))
-        return values[0] if len(values) == 1 else tuple(values)
-
-
-def _metric_key(metric: str, metrics: Mapping[str, float], value: str) -> str:
-    key = f"{metric}.best" if value == "best" else metric
-    if key not in metrics:
-        listed = ", ".join(name for name in metrics if "." not in name)
-        raise ValueError(f"the evaluator gave no metric {metric!r}; it gave {listed}")
-    return key
-
-
-def trial_seed(seed: int, number: int) -> int:
-    """Return the seed of a trial: it follows from the study's seed and the trial's number."""
-    digest = hashlib.sha256(f"{seed}/{number}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1
+        return values_of(self.metrics, self.value, architecture, metrics)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
+from neural_automl._ledger import KNOWN_EPOCHS, LEDGER, total_seconds
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
 from neural_automl.export import ModelCard
@@ -37,13 +38,25 @@ class StudySummary:
         name: Of the study.
         trials: All trials, by the name of their state, in lower case.
         trained: Trials that trained, to their end or until they were stopped.
+        promotions: Those of them that went on from a lower rung.
+        lower_rungs: Those of them that ended on a rung below the last.
+        full_trainings: What of a budget they used: their number, with rungs their epochs over
+            those of a whole training.
         interrupted: Trials that their user cut off.
         infeasible: Trials that were not trained, or not to an end, for a limit, a shape,
             divergence or memory.
-        epochs_trained: Sum over all trials.
         repeats: Trials that were answered with the result of an equal training.
-        epochs_saved: Epochs that stopped trials did not train.
-        train_seconds: Sum over all trials.
+        epochs_trained: Sum over all trials.
+        epochs_saved: Sum of the three that follow.
+        epochs_saved_by_stopping: What stopped trials would still have trained.
+        epochs_saved_by_known_values: What the equal trainings of repeats had taken.
+        epochs_saved_by_rungs: Whole trainings of as many networks as the lowest rung saw, less
+            what the rungs took; below 0 where few networks were promoted much.
+        train_seconds: Sum over all trials, as the evaluator measured it.
+        seconds: By kind, of all trials: ``training`` (the evaluator, its building and validating
+            included), ``proposing`` (the space's suggest: sampler and writing of the choices),
+            ``storing`` (what the objective writes and asks of the study, and artifacts) and
+            ``waiting`` (for an equal training of another worker).
         best_trial: Number of the best trial; None where there is none, or several objectives.
         best_values: Its values.
         fallbacks: What was replaced by something lesser.
@@ -52,12 +65,19 @@ class StudySummary:
     name: str
     trials: dict[str, int]
     trained: int
+    promotions: int
+    lower_rungs: int
+    full_trainings: float
     interrupted: int
     infeasible: int
     repeats: int
     epochs_trained: int
     epochs_saved: int
+    epochs_saved_by_stopping: int
+    epochs_saved_by_known_values: int
+    epochs_saved_by_rungs: int
     train_seconds: float
+    seconds: dict[str, float]
     best_trial: int | None
     best_values: tuple[float, ...] | None
     fallbacks: tuple[str, ...]
@@ -74,16 +94,29 @@ def summarise(study: optuna.Study) -> StudySummary:
     for trial in trials:
         states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
     best = best_trial(study)
+    on_rungs = [trial for trial in trials if is_trained(trial) and "rung" in trial.user_attrs]
+    saved = {
+        "stopping": sum(map(_epochs_saved, trials)),
+        "known_values": int(sum(_number(trial, KNOWN_EPOCHS) for trial in trials)),
+        "rungs": _saved_by_rungs(study, on_rungs),
+    }
     return StudySummary(
         name=study.study_name,
         trials=states,
         trained=sum(map(is_trained, trials)),
+        promotions=sum(trial.user_attrs["rung"] > 0 for trial in on_rungs),
+        lower_rungs=sum(trial.state == TrialState.PRUNED for trial in on_rungs),
+        full_trainings=full_trainings(study),
         interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
         infeasible=sum(map(_is_infeasible, trials)),
         repeats=sum("cached_from" in trial.user_attrs for trial in trials),
         epochs_trained=int(sum(_number(trial, "epochs") for trial in trials)),
-        epochs_saved=sum(map(_epochs_saved, trials)),
+        epochs_saved=sum(saved.values()),
+        epochs_saved_by_stopping=saved["stopping"],
+        epochs_saved_by_known_values=saved["known_values"],
+        epochs_saved_by_rungs=saved["rungs"],
         train_seconds=float(sum(_number(trial, "train_seconds") for trial in trials)),
+        seconds=total_seconds(trials),
         best_trial=None if best is None else best.number,
         best_values=None if best is None else tuple(best.values),
         fallbacks=tuple(study.user_attrs.get("fallbacks", ())),
@@ -106,6 +139,32 @@ def _epochs_saved(trial: FrozenTrial) -> int:
     if trial.state != TrialState.PRUNED or not is_trained(trial):
         return 0
     return max(0, int(_number(trial, "max_epochs") - _number(trial, "epochs")))
+
+
+def _saved_by_rungs(study: optuna.Study, on_rungs: Sequence[FrozenTrial]) -> int:
+    networks = sum(not trial.user_attrs["rung"] for trial in on_rungs)
+    whole = study.user_attrs.get("epochs", 0) if on_rungs else 0
+    return int(networks * whole - sum(_number(trial, "max_epochs") for trial in on_rungs))
+
+
+def full_trainings(study: optuna.Study) -> float:
+    """Return what of a budget was used: trials that trained.
+
+    With rungs each counts by its epochs, as a share of the whole training's.
+    """
+    trained = [trial for trial in study.get_trials(deepcopy=False) if is_trained(trial)]
+    if not study.user_attrs.get("rungs"):
+        return float(len(trained))
+    epochs = sum(_number(trial, "max_epochs") for trial in trained)
+    return float(epochs / study.user_attrs["epochs"])
+
+
+def write_ledger(study: optuna.Study) -> None:
+    """Write into a study what its trials spent and saved, for those who look at it elsewhere."""
+    summary = summarise(study)
+    names = [field.name for field in fields(summary) if field.name.startswith("epochs_")]
+    kept = {name: getattr(summary, name) for name in names}
+    study.set_user_attr(LEDGER, {**kept, "seconds": summary.seconds})
 
 
 def best_trial(study: optuna.Study) -> FrozenTrial | None:

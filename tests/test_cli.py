@@ -111,11 +111,29 @@ def test_the_same_command_goes_on(searched: Path) -> None:
     assert "3 trained" in ran.stdout
 
 
+def test_search_with_rungs(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    arguments = ["--data", "digits", "--rungs", "1, 2", "--trials", "3"]
+    ran = cli("search", "space.neural", *arguments, cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert "on lower rungs" in ran.stdout
+    assert "by rungs" in ran.stdout
+    assert "seconds: training" in ran.stdout
+    told = cli("status", "--storage", "results/study.db", "--json", cwd=tmp_path)
+    summary = json.loads(told.stdout)
+    assert summary["lower_rungs"] > 0
+    assert 2 < summary["full_trainings"] <= 3
+    assert set(summary["seconds"]) == {"training", "proposing", "storing", "waiting"}
+
+
 def test_status(searched: Path) -> None:
     shown = cli("status", "--storage", "sqlite:///results/study.db", cwd=searched)
     told = cli("status", "--storage", "results/study.db", "--json", cwd=searched)
 
     assert "Best trials of Small" in shown.stdout
+    assert "saved: 0 by stopping" in shown.stdout
+    assert "seconds: training" in shown.stdout
     summary = json.loads(told.stdout)
     assert summary["name"] == "Small"
     assert summary["trained"] >= 2
@@ -382,6 +400,11 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
     assert "none of 1000 sampled architectures met the constraints (peak_memory <= 8)" in ran.stderr
 
 
+OPTION = ("--early-stopping-option",)
+ASHA = ("--data", "digits", "--early-stopping", "asha", *OPTION)
+TWO = ("--data", "digits", "--metric", "val_accuracy", "--metric", "macs")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -389,6 +412,16 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
         (["--data", "nothing.npz"], "nothing.npz"),
         (["--data", "digits", "--strategy", "tpee"], "did you mean tpe"),
         (["--data", "digits", "--early-stopping", "ahsa"], "did you mean asha"),
+        (["--data", "digits", "--early-stopping-option", "3"], "must be NAME=VALUE but got '3'"),
+        (["--data", "digits", "--early-stopping-option", "x=1"], "median has no option 'x'"),
+        (["--data", "digits", "--early-stopping", "threshold"], "lower or upper must be specified"),
+        (
+            [*ASHA, "min_resource=one"],
+            "`min_resource` of asha must be an integer but got 'one'",
+        ),
+        ([*ASHA, "min_resource=1", *OPTION, "min_resource=2"], "min_resource is given twice"),
+        ([*ASHA, "min_resource=1", *TWO], "by asha is for one objective but there are 2"),
+        ([*TWO, *OPTION, "first_rung=3"], "`first_rung` must be at most `max_step`, 2"),
         (["--data", "digits", "--trials", "0"], "--trials"),
         (["--data", "digits", "--resume"], "there is no database results/study.db"),
         (["--data", "digits", "--storage", "mysqll://x"], "mysqll"),
@@ -398,6 +431,13 @@ def test_a_limit_that_no_sample_meets(tmp_path: Path) -> None:
         (["--data", "none.npz", "--storage", ""], "`storage` must be a URL or a path"),
         (["--data", "none.npz", "--study", "\udcff"], "must be text in UTF-8"),
         (["--data", "none.npz", "--metric", "depth", "--metric", "depth"], "must be different"),
+        (["--data", "none.npz", "--rungs", "3;9"], "must be numbers of epochs, as 3,9,27"),
+        (["--data", "none.npz", "--rungs", "9,3"], "`rungs` must rise but got 9, 3"),
+        (["--data", "none.npz", "--rungs", "1,3", "--epochs", "4"], "must be the last of --rungs"),
+        (
+            ["--data", "none.npz", "--rungs", "1,3", "--early-stopping", "asha"],
+            "give no `early_stopping`",
+        ),
         (["--data", "none.npz", "--timeout", "nan"], "must be above 0 seconds"),
         (["--data", "none.npz", "--timeout", "-5"], "must be above 0 seconds"),
         ([], "--data"),
@@ -410,8 +450,30 @@ def test_wrong_options(tmp_path: Path, arguments: list[str], message: str) -> No
     ran = cli("search", "space.neural", *arguments, cwd=tmp_path)
 
     assert ran.returncode == 2, ran.stdout
-    assert message in ran.stderr
+    # The frame around a message breaks its lines.
+    assert message in " ".join(ran.stderr.replace("│", " ").split())
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "states"),
+    [
+        ([*OPTION, "n_warmup_steps=1"], {"COMPLETE", "PRUNED"}),
+        (["--early-stopping", "threshold", *OPTION, "upper=0.0"], {"PRUNED"}),
+        (["--early-stopping", "patient", *OPTION, "patience=5"], {"COMPLETE"}),
+        (["--metric", "val_accuracy", "--metric", "macs"], {"COMPLETE", "PRUNED"}),
+    ],
+    ids=["default", "threshold", "patient", "several metrics"],
+)
+def test_early_stopping(tmp_path: Path, arguments: list[str], states: set[str]) -> None:
+    write(tmp_path, SMALL)
+
+    ran = cli("search", "space.neural", "--data", "digits", "-n", "7", *arguments, cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    with contextlib.closing(sqlite3.connect(tmp_path / "results" / "study.db")) as database:
+        found = {state for (state,) in database.execute("select distinct state from trials")}
+    assert found <= states
 
 
 @pytest.mark.parametrize(

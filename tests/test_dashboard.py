@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optuna
 import pytest
 
 from neural_automl.engine import AutoMLEngine
@@ -19,6 +20,11 @@ from tests.search.fakes import CurveEvaluator, small_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class StopAll(optuna.pruners.BasePruner):
+    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+        return True
 
 
 def _free_port() -> int:
@@ -33,6 +39,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("served")
     engine = AutoMLEngine(output_dir=folder, search_strategy="random", study_name="small")
     engine.search(small_space(constraints={"params": 60}), evaluator=CurveEvaluator(), max_trials=4)
+    engine = AutoMLEngine(
+        output_dir=folder, search_strategy="random", study_name="stopped", early_stopping=StopAll()
+    )
+    engine.search(small_space(), evaluator=CurveEvaluator(), max_trials=2)
     port = _free_port()
     command = [
         str(Path(sys.executable).with_name("optuna-dashboard")),
@@ -66,9 +76,9 @@ def _wait(url: str) -> None:
             return
 
 
-def _study(served: str) -> Any:
-    (summary,) = _get(f"{served}/studies")["study_summaries"]
-    assert summary["study_name"] == "small"
+def _study(served: str, name: str = "small") -> Any:
+    summaries = _get(f"{served}/studies")["study_summaries"]
+    (summary,) = [each for each in summaries if each["study_name"] == name]
     return _get(f"{served}/studies/{summary['study_id']}")
 
 
@@ -98,6 +108,21 @@ def test_trials_and_their_curves_are_served(served: str) -> None:
     assert all(trial["intermediate_values"] for trial in complete)
     assert all(trial["state"] == "Pruned" for trial in infeasible)
     assert len(complete) + len(infeasible) <= len(trials)
+
+
+def test_values_steps_and_reasons_of_stopped_trials_are_served(served: str) -> None:
+    trials = _study(served, "stopped")["trials"]
+
+    assert len(trials) == 2
+    for trial in trials:
+        attributes = {each["key"]: each["value"] for each in trial["user_attrs"]}
+        assert trial["state"] == "Pruned"
+        (reported,) = trial["intermediate_values"]
+        assert reported["step"] == 1
+        assert reported["value"] == float(attributes["val_accuracy"])
+        assert attributes["stopped"].strip('"') == "by StopAll, after epoch 1"
+        assert attributes["epochs"] == "1"
+        assert "training" in attributes["seconds"]
 
 
 def test_the_best_trial_is_a_feasible_one(served: str) -> None:

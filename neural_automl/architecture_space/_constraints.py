@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl.exceptions import SpaceError, excerpt
+from neural_automl.exceptions import NoFeasibleArchitectureError, ShapeError, SpaceError, excerpt
 from neural_automl.hyperparameters import CONSTRAINT_ALIASES, CONSTRAINT_METRICS
 from neural_automl.parameters import as_integer, as_number, did_you_mean
 
 if TYPE_CHECKING:
+    from neural_automl.architecture import Architecture
+    from neural_automl.architecture_space._reach import Least
     from neural_automl.cost import Cost
 
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -111,3 +113,39 @@ def as_constraints(constraints: Any) -> tuple[Constraint, ...]:
                 f"a constraint must have 'metric', 'op' and 'limit' but got {excerpt(item)}"
             )
     return tuple(result)
+
+
+def violations(constraints: Iterable[Constraint], architecture: Architecture) -> dict[str, float]:
+    """Return what makes an architecture infeasible: ``ArchitectureSpace.violations``."""
+    try:
+        cost = architecture.cost
+    except ShapeError:
+        return {"shape": 1.0}
+    broken: dict[str, float] = {}
+    for constraint in constraints:
+        if not constraint.is_met(cost.value(constraint.metric)):
+            excess = constraint.excess(cost)
+            broken[constraint.metric] = max(excess, broken.get(constraint.metric, excess))
+    return broken
+
+
+def check_least(least: Least | None, constraints: Iterable[Constraint]) -> None:
+    """Compare the least that any architecture costs with limits.
+
+    Args:
+        least: Lower bounds, or None where there are none.
+        constraints: The limits.
+
+    Raises:
+        NoFeasibleArchitectureError: A limit is below.
+    """
+    if least is None:
+        return
+    bounds = {"params": least.params, "macs": least.macs, "flops": 2 * least.macs}
+    for constraint in constraints:
+        bound = bounds.get(constraint.metric)
+        if constraint.op.startswith("<") and bound is not None and not constraint.is_met(bound):
+            raise NoFeasibleArchitectureError(
+                f"no architecture meets {constraint}: every one has at least {bound:,.0f} "
+                f"{constraint.metric}"
+            )

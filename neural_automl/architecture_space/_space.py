@@ -5,8 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.architecture import Architecture, check_sections, without_batch
-from neural_automl.architecture_space._constraints import Constraint, as_constraints
+from neural_automl.architecture_space._constraints import (
+    Constraint,
+    as_constraints,
+    check_least,
+    violations,
+)
 from neural_automl.architecture_space._describe import SpaceSummary, describe, number_text
+from neural_automl.architecture_space._encode import encode
 from neural_automl.architecture_space._nodes import (
     LayerChoice,
     LayersLike,
@@ -18,11 +24,12 @@ from neural_automl.architecture_space._normal import normalise
 from neural_automl.architecture_space._paths import Located, body_paths
 from neural_automl.architecture_space._reach import least_costs
 from neural_automl.architecture_space._reading import check_nesting, check_offers, read_text
+from neural_automl.architecture_space._recover import recover_choices
 from neural_automl.architecture_space._size import count_configurations
 from neural_automl.architecture_space._suggest import RandomTrial, Trial, Walk
 from neural_automl.architecture_space._training import TrainingSpace
 from neural_automl.architecture_space._tree import decisions, tied_places
-from neural_automl.exceptions import NoFeasibleArchitectureError, ShapeError, SpaceError
+from neural_automl.exceptions import NoFeasibleArchitectureError, SpaceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,16 +37,8 @@ if TYPE_CHECKING:
     from neural_automl.architecture_space._values import Open
     from neural_automl.primitives import Shape
 
-_SECTIONS: Final = (
-    "name",
-    "input",
-    "layers",
-    "loss",
-    "optimizer",
-    "training",
-    "execution",
-    "constraints",
-)
+_TRAINING: Final = ("loss", "optimizer", "training", "execution")
+_SECTIONS: Final = ("name", "input", "layers", *_TRAINING, "constraints")
 _ATTEMPTS: Final = 1000
 
 
@@ -213,6 +212,31 @@ class ArchitectureSpace:
             **training,
         )
 
+    def choices_of(self, architecture: Architecture) -> dict[str, Any]:
+        """Return the decisions that lead to an architecture, one built by hand too.
+
+        Defaults may be given or not. Of several ways to decide, the first is returned.
+
+        Raises:
+            SpaceError: The architecture is not in the space; or, very rarely, there are too many
+                ways to read it, or arithmetic over a continuous value would have to be solved.
+        """
+        values = self._training.values()
+        return recover_choices(self.suggest, self._located(), values, architecture)
+
+    def encode(self, architecture: Architecture) -> list[float]:
+        """Return an architecture as 132 numbers, for models: ``features`` of a sampler.
+
+        Logarithms of 1 plus: counts of primitives with their parameters (32 numbers), of paths of
+        two and three primitives (32), and of Weisfeiler-Lehman labels of the simplified graph
+        (64), hashed, so that they mean the same in every process and space; parameters, MACs, peak
+        activation memory and depth. Training does not count. Takes some milliseconds.
+
+        Raises:
+            ShapeError: A layer cannot take the shape that reaches it.
+        """
+        return encode(architecture)
+
     def sample_architecture(
         self, seed: int | None = None, *, feasible: bool = True
     ) -> Architecture:
@@ -247,16 +271,7 @@ class ArchitectureSpace:
         Raises:
             UnknownLayerError: A layer is not in the table.
         """
-        try:
-            cost = architecture.cost
-        except ShapeError:
-            return {"shape": 1.0}
-        broken: dict[str, float] = {}
-        for constraint in self._constraints:
-            if not constraint.is_met(cost.value(constraint.metric)):
-                excess = constraint.excess(cost)
-                broken[constraint.metric] = max(excess, broken.get(constraint.metric, excess))
-        return broken
+        return violations(self._constraints, architecture)
 
     def get_search_space_size(self, *, training: bool = True) -> int | float:
         """Return how many configurations there are; ``inf`` where one is continuous.
@@ -297,17 +312,7 @@ class ArchitectureSpace:
             ShapeError: A layer cannot take any shape that can reach it.
             NoFeasibleArchitectureError: The least that any architecture costs is above a limit.
         """
-        least = least_costs(self.input_shape, self._located())
-        if least is None:
-            return
-        bounds = {"params": least.params, "macs": least.macs, "flops": 2 * least.macs}
-        for constraint in self._constraints:
-            bound = bounds.get(constraint.metric)
-            if constraint.op.startswith("<") and bound is not None and not constraint.is_met(bound):
-                raise NoFeasibleArchitectureError(
-                    f"no architecture meets {constraint}: every one has at least {bound:,.0f} "
-                    f"{constraint.metric}"
-                )
+        check_least(least_costs(self.input_shape, self._located()), self._constraints)
 
     # --- text and dictionary ------------------------------------------------------------------
 
@@ -341,11 +346,7 @@ class ArchitectureSpace:
         return cls(
             shape,
             [node_from_dict(layer, positions, (index,)) for index, layer in enumerate(layers)],
-            {
-                key: data[key]
-                for key in ("loss", "optimizer", "training", "execution")
-                if key in data
-            },
+            {key: data[key] for key in _TRAINING if key in data},
             data.get("constraints", ()),
             name=data.get("name", "Network"),
         )

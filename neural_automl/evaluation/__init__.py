@@ -5,6 +5,7 @@ from neural_automl.evaluation._evaluator import ArchitectureEvaluator
 from neural_automl.evaluation._forecast import estimate_seconds
 from neural_automl.evaluation._latency import Latency, measure_latency
 from neural_automl.evaluation._names import METRIC_NAMES
+from neural_automl.evaluation._sample import sample_batch
 from neural_automl.evaluation._tracker import MetricTracker, direction_of
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "direction_of",
     "estimate_seconds",
     "measure_latency",
+    "sample_batch",
 ]

@@ -18,6 +18,10 @@ def _never_stop() -> bool:
     return False
 
 
+def _no_weights() -> Mapping[str, Any] | None:
+    return None
+
+
 def _no_checkpoint() -> dict[str, Any] | None:
     return None
 
@@ -41,6 +45,8 @@ class EvaluationContext:
             evaluator.
         report: Called with the epoch, from 1, and its metrics.
         should_stop: Whether the training shall end after this epoch.
+        load_weights: What to begin with, or None: the weights that a shorter training of the same
+            network ended with. The optimizer and the schedule are fresh.
         load_checkpoint: The state that an earlier, interrupted attempt saved last, or None.
         save_checkpoint: Called after each epoch with all that the next one needs: a dictionary of
             tensors, numbers and text, read before the call returns.
@@ -58,6 +64,7 @@ class EvaluationContext:
     device: str = "auto"
     report: Callable[[int, Mapping[str, float]], None] = _report_nowhere
     should_stop: Callable[[], bool] = _never_stop
+    load_weights: Callable[[], Mapping[str, Any] | None] = _no_weights
     load_checkpoint: Callable[[], dict[str, Any] | None] = _no_checkpoint
     save_checkpoint: Callable[[Mapping[str, Any]], None] = _keep_nothing
     keep_weights: Callable[[Mapping[str, Any]], None] = _keep_nothing

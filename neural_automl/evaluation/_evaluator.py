@@ -25,7 +25,7 @@ from neural_automl.evaluation._fit import (
     find_move,
     lookup_size,
 )
-from neural_automl.evaluation._names import DEFAULT_METRICS, check_names
+from neural_automl.evaluation._names import DEFAULT_METRICS, check_names, qualified_name
 from neural_automl.evaluation._settings import TrainingSettings, resolve_loss, task_of
 from neural_automl.exceptions import DataError
 from neural_automl.graph import Graph
@@ -166,19 +166,12 @@ class ArchitectureEvaluator:
     @property
     def fingerprint(self) -> str:
         """Hash of what changes a result, but for data, seed, epochs and backend."""
-        own = {
-            name: ".".join(
-                str(getattr(function, part, getattr(type(function), part)))
-                for part in ("__module__", "__qualname__")
-            )
-            for name, function in self._own.items()
-        }
         held_out = None if self._validation is not None else self._validation_split
         settings = {
             "version": _VERSION,
             "task": self._task,
             "metrics": self._names,
-            "own_metrics": own,
+            "own_metrics": {name: qualified_name(own) for name, own in self._own.items()},
             "keep": self._keep,
             "monitor": self._monitor,
             "mixed_precision": self._mixed_precision,
@@ -261,6 +254,7 @@ class ArchitectureEvaluator:
             OutOfMemoryError: There is no room for the network.
             ValueError: The device is not there, or a metric is for another task.
         """
+        from neural_automl.backends import weights_for
         from neural_automl.evaluation import _device, _frameworks
 
         self.check(architecture)
@@ -273,8 +267,12 @@ class ArchitectureEvaluator:
 
         def run() -> dict[str, float]:
             training, validation = self._place(architecture, settings, device)
+            model = _frameworks.build(architecture, self.backend, device)
+            start = context.load_weights()
+            if start is not None:
+                framework.load_weights(model, weights_for(self.backend, start, architecture))
             outcome: Outcome = framework.train(
-                _frameworks.build(architecture, self.backend, device),
+                model,
                 training,
                 validation,
                 settings,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
+_FEWEST_GUARDED = 2
+
 
 class LearningCurvePruner(BasePruner):
     """Stops a trial that will hardly become the best and is not among the best now.
@@ -27,7 +29,8 @@ class LearningCurvePruner(BasePruner):
     value will not beat the best finished trial, and the trial's rank at this step is outside a
     guarded share of all trials. A power law alone is too sure of itself; the guard makes it safe.
     The share falls with the steps, as a power of the step, from ``guard_quantile`` to
-    ``last_quantile``; trials that were stopped earlier count among all trials. A value within
+    ``last_quantile``, but never below two trials, of fewer than eight the best quarter; trials that
+    were stopped earlier count among all trials. A value within
     ``tolerance`` times the curve's own noise of the guarded share is inside it.
 
     Trials that run elsewhere count with what they have reported; failed trials do not count. The
@@ -147,9 +150,8 @@ class LearningCurvePruner(BasePruner):
         if len(curve) < FEWEST_POINTS or curve[-1][0] != step:
             return False
         # The cheap half first: most trials that may go on are inside the guard without any width.
-        share = self._share(step)
         better, others = history.rank(trial.number, step, curve[-1][1])
-        if better < share * (others + 1):
+        if better < self._guarded(step, others + 1):
             return False
         steps, losses = zip(*curve, strict=True)
         forecast = extrapolate(steps, np.array(losses), self._max_step)
@@ -157,10 +159,15 @@ class LearningCurvePruner(BasePruner):
             return False
         border = curve[-1][1] - self._tolerance * forecast.noise
         better, others = history.rank(trial.number, step, border)
-        return better >= share * (others + 1)
+        return better >= self._guarded(step, others + 1)
 
-    def _share(self, step: int) -> float:
-        """Return the guarded share at a step: a straight line in logarithms."""
+    def _guarded(self, step: int, trials: int) -> float:
+        """Return how many of the trials are guarded at a step: a straight line in logarithms.
+
+        A small share of few trials is less than one of them: the two best of eight or more are
+        guarded at every step, and of fewer the best quarter.
+        """
         first, last = self._n_warmup_steps, self._max_step
         way = math.log(step / first) / math.log(last / first)
-        return float(self._guard_quantile * (self._last_quantile / self._guard_quantile) ** way)
+        share = self._guard_quantile * (self._last_quantile / self._guard_quantile) ** way
+        return float(max(share * trials, min(_FEWEST_GUARDED, trials / 4)))

@@ -12,7 +12,11 @@ from neural_automl.samplers._define_by_run._configuration import (
     trial_rng,
     values_key,
 )
-from neural_automl.samplers._define_by_run._losses import final_values, losses
+from neural_automl.samplers._define_by_run._losses import (
+    final_values,
+    losses,
+    values_are_known,
+)
 from neural_automl.samplers._define_by_run._moves import (
     Feasible,
     Identity,
@@ -22,6 +26,7 @@ from neural_automl.samplers._define_by_run._moves import (
     mutate,
     neighbours,
     new_or_any,
+    perturbed,
     propose_new,
 )
 from neural_automl.samplers._define_by_run._observations import (
@@ -37,7 +42,9 @@ from neural_automl.samplers._define_by_run._values import (
     NumericDistribution,
     contains,
     draw_value,
+    ends,
     from_unit,
+    is_long,
     n_values,
     other_value,
     other_values,
@@ -66,9 +73,11 @@ __all__ = [
     "crossover",
     "draw",
     "draw_value",
+    "ends",
     "final_values",
     "from_unit",
     "is_allowed",
+    "is_long",
     "losses",
     "mutate",
     "n_values",
@@ -76,10 +85,12 @@ __all__ = [
     "new_or_any",
     "other_value",
     "other_values",
+    "perturbed",
     "propose_new",
     "replay",
     "seen_keys",
     "to_unit",
     "trial_rng",
+    "values_are_known",
     "values_key",
 ]

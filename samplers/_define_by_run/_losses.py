@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,40 +46,63 @@ def final_values(
 ) -> NDArray[np.float64]:
     """Put in for each pruned trial the final value that its last one stands for.
 
-    Its last value is placed among the values that complete trials had at that step, and gets the
-    final value of that place. Outside their range the distance to the nearest end is kept. Without
-    complete trials to compare with, the last value itself is taken.
+    Its last value is placed among the values that others had at that step, complete trials and
+    those that were pruned later, and gets the final value of that place. Outside their range the
+    distance to the nearest end is kept. With nothing to compare, the last value itself is taken.
+    Trials that were pruned late come first, so that early ones, which complete trials alone all
+    beat, have others to be told apart by.
 
     Args:
         observations: n finished trials.
         values: What they cost; infinite where unknown. Shape (n,).
         sign: -1 if the study maximises, else 1.
     """
-    complete = [
-        (observation.intermediate, value)
-        for observation, value in zip(observations, values, strict=True)
-        if observation.state is TrialState.COMPLETE and math.isfinite(value)
-    ]
     result = values.copy()
+    known: list[tuple[Mapping[int, float], float]] = []
+    pruned: dict[int, list[int]] = {}
     for index, observation in enumerate(observations):
-        if observation.state is not TrialState.PRUNED or observation.violation > 0:
-            continue
-        if observation.last is None:
-            continue
-        step, last = observation.last
-        pairs = [(sign * seen[step], value) for seen, value in complete if step in seen]
+        if observation.state is TrialState.COMPLETE and math.isfinite(values[index]):
+            known.append((observation.intermediate, float(values[index])))
+        elif (
+            observation.state is TrialState.PRUNED
+            and observation.violation <= 0
+            and (last := observation.last) is not None
+        ):
+            pruned.setdefault(last[0], []).append(index)
+    for step in sorted(pruned, reverse=True):
+        pairs = [(sign * seen[step], value) for seen, value in known if step in seen]
         pairs = [pair for pair in pairs if math.isfinite(pair[0])]
-        result[index] = _match(sign * last, pairs)
+        lasts = [sign * observations[index].intermediate[step] for index in pruned[step]]
+        result[pruned[step]] = _match(np.array(lasts), pairs)
+        known += [
+            (observations[index].intermediate, float(result[index]))
+            for index in pruned[step]
+            if math.isfinite(result[index])
+        ]
     return result
 
 
-def _match(last: float, pairs: list[tuple[float, float]]) -> float:
+def values_are_known(observations: Sequence[Observation]) -> bool:
+    """Whether some trial that may be tried has a finite value, a last one if it was pruned."""
+    return any(
+        observation.violation <= 0 and any(map(math.isfinite, _values(observation)))
+        for observation in observations
+    )
+
+
+def _values(observation: Observation) -> Sequence[float]:
+    if observation.values is not None:
+        return observation.values
+    return () if observation.last is None else observation.last[1:]
+
+
+def _match(lasts: NDArray[np.float64], pairs: list[tuple[float, float]]) -> NDArray[np.float64]:
     if not pairs:
-        return last
-    seen = np.sort([pair[0] for pair in pairs])
-    final = np.sort([pair[1] for pair in pairs])
-    beyond = last - min(max(last, float(seen[0])), float(seen[-1]))
-    return float(np.interp(last, seen, final)) + beyond
+        return lasts
+    seen, final = np.sort(np.array(pairs), axis=0).T
+    with np.errstate(over="ignore"):  # the distance of two finite numbers may be infinite
+        beyond = lasts - np.clip(lasts, seen[0], seen[-1])
+        return np.asarray(np.interp(lasts, seen, final) + beyond)
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.samplers._define_by_run._configuration import (
@@ -11,7 +11,14 @@ from neural_automl.samplers._define_by_run._configuration import (
     draw,
 )
 from neural_automl.samplers._define_by_run._recording import Suggest
-from neural_automl.samplers._define_by_run._values import other_value, other_values
+from neural_automl.samplers._define_by_run._values import (
+    NumericDistribution,
+    from_unit,
+    is_long,
+    other_value,
+    other_values,
+    to_unit,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +78,7 @@ def neighbours(
     *,
     fixed: Mapping[str, Any] | None = None,
     n_numeric: int = 4,
+    long_ranges: bool = True,
 ) -> Iterator[Configuration]:
     """Every configuration that differs in one parameter, in random order, made one by one.
 
@@ -82,10 +90,12 @@ def neighbours(
         rng: Orders them and draws what is completed.
         fixed: Values that hold as they are.
         n_numeric: How many values to try of a parameter with a long or continuous range.
+        long_ranges: Whether these change at all.
     """
     edits = [
         (name, value)
         for name in changeable(configuration, fixed)
+        if long_ranges or not is_long(configuration.distributions[name])
         for value in other_values(
             configuration.distributions[name], configuration.values[name], rng, n_numeric
         )
@@ -93,6 +103,42 @@ def neighbours(
     for index in rng.permutation(len(edits)):
         name, value = edits[int(index)]
         yield complete(suggest, {**configuration.values, name: value}, rng, fixed)
+
+
+def perturbed(
+    suggest: Suggest,
+    configuration: Configuration,
+    rng: np.random.Generator,
+    *,
+    fixed: Mapping[str, Any] | None = None,
+    scales: Sequence[float] = (0.02, 0.06, 0.2),
+) -> Configuration | None:
+    """Move some of the numbers together, normally distributed; None if there are no long ranges.
+
+    Args:
+        suggest: The define-by-run function.
+        configuration: Where to start.
+        rng: Draws which numbers move, by how much, and what is completed.
+        fixed: Values that hold as they are.
+        scales: Standard deviations as parts of the range, of which one is drawn.
+    """
+    names = [
+        name
+        for name in changeable(configuration, fixed)
+        if is_long(configuration.distributions[name])
+    ]
+    if not names:
+        return None
+    scale = scales[int(rng.integers(len(scales)))]
+    moved = rng.choice(len(names), int(rng.integers(1, len(names) + 1)), replace=False)
+    values = dict(configuration.values)
+    for index in moved:
+        distribution = configuration.distributions[names[int(index)]]
+        assert isinstance(distribution, NumericDistribution)
+        center = to_unit(distribution, values[names[int(index)]])
+        unit = abs(center + scale * float(rng.standard_normal()))  # reflected at the ends
+        values[names[int(index)]] = from_unit(distribution, 1.0 - abs(1.0 - unit))
+    return complete(suggest, values, rng, fixed)
 
 
 def changeable(configuration: Configuration, fixed: Mapping[str, Any] | None = None) -> list[str]:

@@ -15,7 +15,7 @@ from neural_automl.samplers._define_by_run._configuration import (
     replay,
     values_key,
 )
-from neural_automl.samplers._define_by_run._moves import Identity
+from neural_automl.samplers._define_by_run._moves import Feasible, Identity, is_allowed
 from neural_automl.samplers._define_by_run._recording import Suggest
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Observation:
         values: The objective values of a COMPLETE trial, as told.
         intermediate: Step to reported value.
         violation: How far its constraints are broken, summed; 0 if it is feasible.
+        identity: What the configuration is the same as; None where nothing says so, and where it
+            may not be tried: it may have no identity then.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Observation:
     values: tuple[float, ...] | None
     intermediate: Mapping[int, float]
     violation: float
+    identity: Hashable | None = None
 
     @property
     def teaches(self) -> bool:
@@ -66,10 +69,22 @@ class StudyReader:
 
     Args:
         suggest: The define-by-run function that the parameters belong to.
+        identity: Takes what `suggest` returned and gives what is equal for equal results.
+        feasible: Takes the same and says whether it may be tried.
     """
 
-    def __init__(self, suggest: Suggest) -> None:
+    def __init__(
+        self,
+        suggest: Suggest,
+        identity: Identity | None = None,
+        feasible: Feasible | None = None,
+    ) -> None:
+        for name, function in (("identity", identity), ("feasible", feasible)):
+            if function is not None and not callable(function):
+                raise TypeError(f"`{name}` must be a function of a result but got {function!r}.")
         self._suggest = suggest
+        self._identity = identity
+        self._feasible = feasible
         self._finished: dict[tuple[int, int], tuple[dt.datetime | None, Observation]] = {}
 
     def observations(self, study: Study, *, but: int | None = None) -> list[Observation]:
@@ -87,50 +102,55 @@ class StudyReader:
 
     def _observation(self, study_id: int, trial: FrozenTrial) -> Observation:
         if not trial.state.is_finished():
-            return _read(self._suggest, trial)
+            return self._read(trial)
         # Two storages may number alike; the time of the end tells them apart.
         key, end = (study_id, trial._trial_id), trial.datetime_complete
         found = self._finished.get(key)
         if found is None or found[0] != end:
-            found = self._finished[key] = (end, _read(self._suggest, trial))
+            found = self._finished[key] = (end, self._read(trial))
         return found[1]
 
+    def _read(self, trial: FrozenTrial) -> Observation:
+        params = trial.params
+        if trial.state is TrialState.WAITING:
+            params = {**trial.system_attrs.get("fixed_params", {}), **params}
+        elif trial.state is TrialState.RUNNING:
+            params = live_params(trial)
+        configuration = replay(self._suggest, params)
+        identity = None
+        if (
+            self._identity is not None
+            and configuration is not None
+            and is_allowed(configuration, self._feasible)
+        ):
+            identity = self._identity(configuration.result)
+        return Observation(
+            number=trial.number,
+            state=trial.state,
+            params=params,
+            configuration=configuration,
+            values=tuple(trial.values) if trial.state is TrialState.COMPLETE else None,
+            intermediate=trial.intermediate_values,
+            violation=sum(max(value, 0.0) for value in trial.constraints.values()),
+            identity=identity,
+        )
+
     def __getstate__(self) -> dict[str, Any]:
-        return {"_suggest": self._suggest, "_finished": {}}
+        return {**self.__dict__, "_finished": {}}
 
 
-def seen_keys(
-    observations: Iterable[Observation], identity: Identity | None = None
-) -> set[Hashable]:
+def seen_keys(observations: Iterable[Observation]) -> set[Hashable]:
     """What `propose_new` shall not propose again: each trial's parameters and identity."""
     seen: set[Hashable] = set()
     for observation in observations:
         seen.add(values_key(observation.params))
         if observation.configuration is not None:
             seen.add(observation.configuration.key)
-            if identity is not None:
-                seen.add(identity(observation.configuration.result))
+        if observation.identity is not None:
+            seen.add(observation.identity)
     return seen
 
 
 def live_params(trial: FrozenTrial) -> dict[str, Any]:
     """What a running trial has suggested, and what it has announced to suggest."""
     return {**trial.system_attrs.get(CLAIM, {}), **trial.params}
-
-
-def _read(suggest: Suggest, trial: FrozenTrial) -> Observation:
-    params = trial.params
-    if trial.state is TrialState.WAITING:
-        params = {**trial.system_attrs.get("fixed_params", {}), **params}
-    elif trial.state is TrialState.RUNNING:
-        params = live_params(trial)
-    complete = trial.state is TrialState.COMPLETE
-    return Observation(
-        number=trial.number,
-        state=trial.state,
-        params=params,
-        configuration=replay(suggest, params),
-        values=tuple(trial.values) if complete else None,
-        intermediate=trial.intermediate_values,
-        violation=sum(max(value, 0.0) for value in trial.constraints.values()),
-    )

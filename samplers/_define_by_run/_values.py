@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,16 @@ from optuna.distributions import (
 
 NumericDistribution = IntDistribution | FloatDistribution
 
+_LONG = 8
+
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
     """Whether a distribution can give the value; never raises."""
-    if isinstance(distribution, CategoricalDistribution) and value in distribution.choices:
+    kind = type(distribution)
+    if kind is CategoricalDistribution and value in distribution.choices:  # type: ignore[attr-defined]
         return True
+    if kind is FloatDistribution and type(value) is float and distribution.step is None:  # type: ignore[attr-defined]
+        return bool(distribution.low <= value <= distribution.high)  # type: ignore[attr-defined]
     try:
         return bool(distribution._contains(distribution.to_internal_repr(value)))
     except ValueError:  # a value of another type than the distribution's
@@ -37,6 +43,11 @@ def n_values(distribution: BaseDistribution) -> float:
     return round((distribution.high - distribution.low) / distribution.step) + 1
 
 
+def is_long(distribution: BaseDistribution) -> bool:
+    """Whether it is a range of numbers that small and large steps can be made in."""
+    return isinstance(distribution, NumericDistribution) and n_values(distribution) > _LONG
+
+
 def draw_value(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
     """Draw one value, uniform over categories, steps or the range (its logarithm if it is log)."""
     if isinstance(distribution, CategoricalDistribution):
@@ -48,7 +59,7 @@ def draw_value(distribution: BaseDistribution, rng: np.random.Generator) -> Any:
 
 def to_unit(distribution: NumericDistribution, value: float) -> float:
     """Where a number lies between the ends of its range, 0 to 1, on the log scale if it is log."""
-    low, high = _ends(distribution)
+    low, high = ends(distribution)
     if low == high:
         return 0.5
     x = math.log(value) if distribution.log else float(value)
@@ -57,7 +68,7 @@ def to_unit(distribution: NumericDistribution, value: float) -> float:
 
 def from_unit(distribution: NumericDistribution, unit: float) -> int | float:
     """The number of a range that lies at `unit`, 0 to 1; steps have equal shares."""
-    low, high = _ends(distribution)
+    low, high = ends(distribution)
     x = low + min(max(unit, 0.0), 1.0) * (high - low)
     x = math.exp(x) if distribution.log else x
     if distribution.step is not None:
@@ -94,7 +105,8 @@ def other_values(
         center = to_unit(distribution, value) if contains(distribution, value) else 0.5
         if distribution.step is not None:
             found += [value - distribution.step, value + distribution.step]
-        units = center + 0.2 * rng.standard_normal(n_numeric)
+        # Reflected at the ends: cut off there, they would heap up in the corners of the space.
+        units = 1.0 - np.abs(1.0 - np.abs(center + 0.2 * rng.standard_normal(n_numeric)))
         found += [from_unit(distribution, float(unit)) for unit in units]
     distinct = dict.fromkeys(x for x in found if x != value and contains(distribution, x))
     return list(distinct)
@@ -114,7 +126,9 @@ def other_value(distribution: BaseDistribution, value: Any, rng: np.random.Gener
     return others[int(rng.integers(len(others)))] if others else value
 
 
-def _ends(distribution: NumericDistribution) -> tuple[float, float]:
+@lru_cache(4096)
+def ends(distribution: NumericDistribution) -> tuple[float, float]:
+    """Where the unit interval of a range begins and ends, as logarithms if it is log."""
     # Half a step is added at each end, so that the outer steps have the share of the inner ones.
     half = 0.0 if distribution.step is None else distribution.step / 2
     if distribution.single():

@@ -87,12 +87,12 @@ class EvolutionSampler(ConfigurationSampler):
         self,
         suggest: Suggest,
         *,
-        population_size: int = 50,
-        tournament_size: int = 15,
+        population_size: int = 40,
+        tournament_size: int = 20,
         mutation_rate: float | None = None,
         crossover_rate: float = 0.0,
         removal: Literal["oldest", "worst"] = "oldest",
-        n_startup_trials: int = 10,
+        n_startup_trials: int = 15,
         feasible: Feasible | None = None,
         identity: Identity | None = None,
         seed: int | None = None,
@@ -113,7 +113,7 @@ class EvolutionSampler(ConfigurationSampler):
         self._n_startup_trials = n_startup_trials
         self._feasible = feasible
         self._identity = identity
-        self._reader = StudyReader(suggest)
+        self._reader = StudyReader(suggest, identity, feasible)
 
     def propose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
@@ -132,7 +132,7 @@ class EvolutionSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         observations = self._reader.observations(study, but=trial.number)
-        seen = seen_keys(observations, self._identity)
+        seen = seen_keys(observations)
         population = self._population(study, observations)
         children: Iterator[Configuration] = iter(())
         if population:

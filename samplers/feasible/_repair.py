@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any, Final
 
 import numpy as np
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
 from neural_automl.samplers._define_by_run import (
     Configuration,
@@ -15,6 +16,7 @@ from neural_automl.samplers._define_by_run import (
     changeable,
     complete,
     draw,
+    is_long,
     other_values,
 )
 from neural_automl.samplers._define_by_run._enumeration import (
@@ -151,10 +153,8 @@ class Repair:
             for point in beam
             for name in changeable(point.configuration, self._fixed)
             if name not in point.edited
-            for value in other_values(
-                point.configuration.distributions[name],
-                point.configuration.values[name],
-                self._rng,
+            for value in self._others(
+                point.configuration.distributions[name], point.configuration.values[name]
             )
         ]
         ring = []
@@ -167,6 +167,13 @@ class Repair:
                 tried.add(near.key)
                 ring.append(_Point(near, {**values, **near.values}, point.edited | {name}))
         return ring
+
+    def _others(self, distribution: BaseDistribution, value: Any) -> list[Any]:
+        """Other values of a parameter, the ends of a long range among them: limits end there."""
+        found = other_values(distribution, value, self._rng)
+        if isinstance(distribution, IntDistribution | FloatDistribution) and is_long(distribution):
+            found += [end for end in (distribution.low, distribution.high) if end != value]
+        return list(dict.fromkeys(found))
 
     def _first_allowed(self, ring: Sequence[Configuration]) -> Configuration | None:
         """Look at a ring in the order of the guide; at what it doubts, only a little."""

@@ -12,6 +12,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from neural_automl.pruners.multi_objective._vectors import reported
 from neural_automl.samplers._define_by_run import contains, draw_value, trial_rng
 from neural_automl.samplers._define_by_run._claims import Claims
 from neural_automl.samplers._define_by_run._observations import CLAIM
@@ -30,9 +31,9 @@ class StudyView:
 
     In it a trial has every parameter of the flat space: what it holds, then what its claim says of
     inactive ones, then a random value that belongs to its number. A PRUNED trial is COMPLETE with
-    its last value. One that broke a constraint, was pruned without a value, or has a value that is
-    infinite for the worse, is COMPLETE with the worst finite value of the others. A trial that
-    holds no configuration is FAIL.
+    its last value, with several objectives its last vector. One that broke a constraint, was pruned
+    without a value, or has a value that is infinite for the worse, is COMPLETE with the worst
+    finite value of the others. A trial that holds no configuration is FAIL.
 
     Args:
         study: What is mirrored.
@@ -164,10 +165,12 @@ class StudyView:
             return None
         values: Sequence[float]
         if trial.state is TrialState.PRUNED:
-            steps = [step for step, v in trial.intermediate_values.items() if not math.isnan(v)]
-            if len(self._signs) > 1 or not steps:
+            rows = [
+                row for row in reported(self.study, trial).values() if not any(map(math.isnan, row))
+            ]
+            if not rows:
                 return None
-            values = [trial.intermediate_values[max(steps)]]
+            values = rows[-1]
         else:
             values = trial.values
         if any(sign * value == math.inf for sign, value in zip(self._signs, values, strict=True)):

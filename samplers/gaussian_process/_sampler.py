@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,11 +24,15 @@ from neural_automl.samplers._define_by_run import (
     new_or_any,
     propose_new,
     seen_keys,
+    values_are_known,
 )
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
-from neural_automl.samplers.gaussian_process._encoding import Encoder, Part, feature_part
-from neural_automl.samplers.gaussian_process._model import Posterior, fit
 from neural_automl.samplers.gaussian_process._search import SearchSettings, search
+from neural_automl.samplers.gaussian_process._surrogate import (
+    Features,
+    Surrogate,
+    best_and_latest,
+)
 from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 
 if TYPE_CHECKING:
@@ -36,10 +40,6 @@ if TYPE_CHECKING:
     from optuna.study import Study
     from optuna.trial import FrozenTrial
 
-Features = Callable[[Any], Sequence[float]]
-
-# Learning the kernel reads so many trials at most; their number cubed is what it costs.
-_MAX_FITTED = 120
 # Draws that show the encoder what the trials have not met yet.
 _N_SHOWN = 20
 
@@ -108,6 +108,8 @@ class GaussianProcessSampler(ConfigurationSampler):
             1, n_startup_trials=n_startup_trials, n_random=n_random, n_neighbours=n_neighbours
         )
         check_at_least(2, max_observations=max_observations)
+        if features is not None and not callable(features):
+            raise TypeError(f"`features` must be a function of a result but got {features!r}.")
         super().__init__(suggest, seed=seed)
         self._acquisition = ACQUISITIONS[acquisition_function]
         self._features = features
@@ -116,7 +118,7 @@ class GaussianProcessSampler(ConfigurationSampler):
         self._n_startup_trials = n_startup_trials
         self._max_observations = max_observations
         self._settings = SearchSettings(n_random, n_neighbours)
-        self._reader = StudyReader(suggest)
+        self._reader = StudyReader(suggest, identity, feasible)
 
     def propose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
@@ -135,19 +137,24 @@ class GaussianProcessSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         observations = self._reader.observations(study, but=trial.number)
-        seen = seen_keys(observations, self._identity)
-        known = [o for o in observations if o.configuration is not None]
+        seen = seen_keys(observations)
         found = None
-        if sum(o.teaches for o in known) >= self._n_startup_trials:
+        finished = [o for o in observations if o.teaches and o.configuration is not None]
+        if len(finished) >= self._n_startup_trials:
+            running = [
+                o.configuration
+                for o in observations
+                if not o.state.is_finished() and o.configuration is not None
+            ]
             try:
                 found = propose_new(
-                    self._by_acquisition(study, known, fixed, rng),
+                    self._by_acquisition(study, finished, running, fixed, rng),
                     seen=seen,
                     feasible=self._feasible,
                     identity=self._identity,
                 )
             except np.linalg.LinAlgError as error:
-                _record_fallback(study, trial.number, error)
+                _record_fallback(study, trial.number, str(error))
         if found is not None:
             return found
         return new_or_any(
@@ -157,61 +164,30 @@ class GaussianProcessSampler(ConfigurationSampler):
     def _by_acquisition(
         self,
         study: Study,
-        known: Sequence[Observation],
+        finished: Sequence[Observation],
+        running: Sequence[Configuration],
         fixed: Mapping[str, Any],
         rng: np.random.Generator,
-    ) -> Iterator[Configuration]:
+    ) -> list[Configuration]:
         """Configurations by falling acquisition, not filtered."""
-        finished = [o for o in known if o.teaches]
         values = losses(finished, study.directions)
+        if not values_are_known(finished):
+            raise np.linalg.LinAlgError("no trial has a finite value")
         loss = values[:, 0] if values.shape[1] == 1 else scalarise(values, rng)
-        kept = _best_and_latest(loss, self._max_observations)
-        configurations = [finished[i].configuration for i in kept]
-        target = rank_gauss(-loss[kept])
-        running = [o.configuration for o in known if not o.state.is_finished()]
+        kept = best_and_latest(loss, self._max_observations)
+        known = [c for i in kept if (c := finished[i].configuration) is not None]
         shown = [draw(self._suggest, rng, fixed) for _ in range(_N_SHOWN)]
-        points = [c for c in [*configurations, *running] if c is not None]
-        encoder = Encoder([*points, *shown])
-
-        def encode(some: Sequence[Configuration]) -> list[Part]:
-            parts = [encoder.choices(some), encoder.counts(some)]
-            if self._features is not None:
-                parts.append(feature_part([self._features(c.result) for c in some], scale))
-            return [part for part in parts if part is not None]
-
-        scale = None
-        if self._features is not None:
-            scale = np.array([self._features(c.result) for c in points], dtype=float)
-        parts = encode(points)
-        trained = [part.take(range(len(target))) for part in parts]
-        fitted = _best_and_latest(-target, _MAX_FITTED)
-        learned = fit([part.take(fitted) for part in trained], target[fitted])
-        posterior = Posterior(trained, target, learned)
-        if running:
-            target = np.concatenate(
-                [target, posterior.mean([p.take(range(len(target), len(points))) for p in parts])]
-            )
-            posterior = Posterior(parts, target, learned)
-        means = posterior.mean(parts)
-        best = float(means.max())
-        starts = [points[i] for i in np.argsort(-means)[: self._settings.n_starts]]
+        target = rank_gauss(-loss[kept])
+        surrogate = Surrogate(known, target, running, shown, self._features)
 
         def score(some: Sequence[Configuration]) -> NDArray[np.float64]:
-            return self._acquisition(*posterior.mean_and_deviation(encode(some)), best)
+            return surrogate.score(some, self._acquisition)
 
-        yield from search(self._suggest, score, starts, rng, fixed, self._settings)
-
-
-def _best_and_latest(loss: NDArray[np.float64], most: int) -> list[int]:
-    """Indices of at most so many losses, in order: half the smallest, the rest the latest."""
-    if len(loss) <= most:
-        return list(range(len(loss)))
-    best = {int(i) for i in np.argsort(loss, kind="stable")[: most // 2]}
-    latest = [i for i in range(len(loss) - 1, -1, -1) if i not in best]
-    return sorted(best | set(latest[: most - len(best)]))
+        starts = surrogate.best(self._settings.n_starts)
+        return search(self._suggest, score, starts, rng, fixed, self._settings)
 
 
-def _record_fallback(study: Study, number: int, error: Exception) -> None:
-    text = f"trial {number}: random instead of Gaussian process ({error})"
+def _record_fallback(study: Study, number: int, reason: str) -> None:
+    text = f"trial {number}: random instead of Gaussian process ({reason})"
     warnings.warn(text, FallbackWarning, stacklevel=2)
     study.set_user_attr("fallbacks", [*study.user_attrs.get("fallbacks", ()), text])

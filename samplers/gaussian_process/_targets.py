@@ -27,9 +27,10 @@ def standardise(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def scalarise(values: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """One objective from several: augmented Tchebycheff with weights drawn from the simplex.
 
+    Objectives enter by their rank, so that the weights part the front evenly whatever the scales.
+
     Source: Knowles, ParEGO, IEEE Transactions on Evolutionary Computation 10(1), 2006, eq. 2.
     """
-    low, high = values.min(axis=0), values.max(axis=0)
-    scaled = (values - low) / np.where(high > low, high - low, 1.0)
+    scaled = np.asarray(rankdata(values, axis=0)) / len(values)
     weighted = scaled * rng.dirichlet(np.ones(values.shape[1]))
     return np.asarray(weighted.max(axis=1) + 0.05 * weighted.sum(axis=1))

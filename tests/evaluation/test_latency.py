@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl import objective as objective_module
+from neural_automl import _screen
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.evaluation import Latency, measure_latency
 from neural_automl.objective import ArchitectureObjective
@@ -69,7 +69,7 @@ def run(objective: ArchitectureObjective, trials: int = 12) -> optuna.Study:
 
 def test_what_is_too_slow_is_not_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        objective_module,
+        _screen,
         "measure_latency",
         lambda architecture, device: Latency(width_of(architecture) * 1e-3, 1e-5, False),
     )

@@ -39,12 +39,18 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("backends", "data", "evaluation", "export", "learning_curve", "zero_cost"),
     3: (
         "_budget",
+        "_fallbacks",
+        "_interruption",
         "_leases",
+        "_ledger",
         "_memory",
         "_options",
         "_packing",
         "_proposals",
         "_recovery",
+        "_rung_start",
+        "_rungs",
+        "_screen",
         "_terms",
         "_trial_run",
         "artifacts",
@@ -57,7 +63,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "search_strategies",
         "studies",
     ),
-    4: ("_search_result", "engine", "neural_dsl", "utils"),
+    4: ("_search_checks", "_search_result", "engine", "neural_dsl", "utils"),
     5: ("__main__", "_arguments", "_search_data", "_tables", "cli", "report"),
 }
 

@@ -40,7 +40,13 @@ SHORTER = {
     "max_trials=20": "max_trials=2",
 }
 #: Pages whose Python and commands train networks.
-SLOW = ("README.md", "docs/extend.md")
+SLOW = (
+    "README.md",
+    "docs/early_stopping.md",
+    "docs/extend.md",
+    "docs/fidelities.md",
+    "docs/search.md",
+)
 #: The head and tail around layers that stand alone.
 AROUND = "network Example {{\n  input: (32, 32, 3)\n  layers:\n{}\n}}\n"
 

@@ -71,12 +71,27 @@ def test_the_bad_is_stopped_and_the_good_is_not(
 
 
 def test_the_guard_keeps_what_the_law_gives_up() -> None:
-    behind = first([value + 0.005 for value in GOOD], 19)
+    behind = first([value + 0.015 for value in GOOD], 19)
 
-    # Second of seven, certainly behind the best: only the guard decides.
+    # Third of seven, certainly behind the best: only the guard decides.
     guarded = {"tolerance": 0.0, "last_quantile": 0.3}
     assert decide(study_with(), behind, **guarded) is False
     assert decide(study_with(), behind, tolerance=0.0, last_quantile=0.03) is True
+
+
+@pytest.mark.parametrize(
+    ("others", "stopped"),
+    [(3, True), (4, False), (9, False), (29, False)],
+    ids=["of four", "of five", "of ten", "of thirty"],
+)
+def test_the_second_best_of_few_is_guarded(others: int, stopped: bool) -> None:
+    study = study_with(others=1)
+    for shift in range(1, others):
+        values = first([value + 0.2 + shift / 100 for value in GOOD], LAST)
+        study.add_trial(create_trial(state=TrialState.PRUNED, intermediate_values=values))
+    second = first([value + 0.1 for value in GOOD], LAST - 1)
+
+    assert decide(study, second, tolerance=0.0) is stopped
 
 
 def test_the_law_keeps_what_the_guard_gives_up() -> None:

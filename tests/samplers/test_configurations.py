@@ -22,11 +22,13 @@ from neural_automl.samplers._define_by_run import (
     draw,
     draw_value,
     from_unit,
+    is_long,
     mutate,
     n_values,
     neighbours,
     other_value,
     other_values,
+    perturbed,
     propose_new,
     replay,
     to_unit,
@@ -161,6 +163,67 @@ def test_neighbours_are_every_single_edit() -> None:
     assert all(
         sum(start.values[name] != near.values[name] for name in start.values) == 1 for near in found
     )
+
+
+def test_neighbours_that_leave_long_ranges_alone() -> None:
+    rng = np.random.default_rng(0)
+    start = draw(tree, rng)
+    found = list(neighbours(tree, start, rng, long_ranges=False))
+
+    assert found
+    assert all(near.values["rate"] == start.values["rate"] for near in found)
+
+
+def _rates(trial: BaseTrial) -> list[float]:
+    kind = trial.suggest_categorical("kind", ["a", "b"])
+    return [trial.suggest_float(f"rate_{kind}_{i}", 1e-5, 1.0, log=True) for i in range(3)]
+
+
+@given(seed=SEEDS)
+def test_numbers_move_together_and_the_rest_stays(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    start = draw(_rates, rng)
+    moved = perturbed(_rates, start, rng, scales=(0.01,))
+
+    assert moved is not None
+    assert moved.values["kind"] == start.values["kind"]
+    changed = [name for name, value in start.values.items() if moved.values[name] != value]
+    assert 1 <= len(changed) <= 3
+    for name in changed:
+        distribution = start.distributions[name]
+        assert isinstance(distribution, NumericDistribution)
+        step = to_unit(distribution, moved.values[name]) - to_unit(distribution, start.values[name])
+        assert abs(step) < 0.1
+
+
+def test_nothing_to_move() -> None:
+    rng = np.random.default_rng(0)
+
+    assert perturbed(cells, draw(cells, rng), rng) is None
+    start = draw(_rates, rng)
+    assert perturbed(_rates, start, rng, fixed=start.values) is None
+
+
+@pytest.mark.parametrize(
+    ("distribution", "long"),
+    [
+        (DISTRIBUTIONS["float"], True),
+        (DISTRIBUTIONS["int"], True),
+        (DISTRIBUTIONS["short int"], False),
+        (DISTRIBUTIONS["categories"], False),
+        (CategoricalDistribution(list(range(100))), False),
+        (FloatDistribution(1.0, 1.0), False),
+    ],
+)
+def test_long_ranges(distribution: BaseDistribution, long: bool) -> None:
+    assert is_long(distribution) == long
+
+
+def test_numbers_near_an_end_do_not_heap_up_there() -> None:
+    rng = np.random.default_rng(0)
+    found = [x for _ in range(200) for x in other_values(FloatDistribution(0, 1), 0.02, rng)]
+
+    assert not {0.0, 1.0} & set(found)
 
 
 def test_neighbours_reach_other_depths_and_keep_the_rest() -> None:

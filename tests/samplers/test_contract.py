@@ -248,24 +248,6 @@ def test_two_objectives_reach_both_ends(make: Make) -> None:
 
 
 @every
-@pytest.mark.parametrize(
-    "value",
-    [1.0, float("inf"), float("-inf"), float("nan")],
-    ids=["all equal", "inf", "-inf", "nan fails"],
-)
-def test_values_that_say_nothing_stop_no_study(make: Make, value: float) -> None:
-    study = optuna.create_study(sampler=make(tree, seed=0))
-
-    def objective(trial: Trial) -> float:
-        tree(trial)
-        return value
-
-    study.optimize(objective, n_trials=10)
-
-    assert len({values_key(trial.params) for trial in study.trials}) == 10
-
-
-@every
 def test_foreign_trials_are_left_aside(make: Make) -> None:
     study = optuna.create_study(sampler=make(tree, seed=0))
     distribution = optuna.distributions.FloatDistribution(0, 1)
@@ -278,66 +260,6 @@ def test_foreign_trials_are_left_aside(make: Make) -> None:
     study.optimize(_objective, n_trials=8)
 
     assert all(replay(tree, trial.params) is not None for trial in study.trials[8:])
-
-
-@every
-@pytest.mark.parametrize(
-    ("suggest", "error", "message"),
-    [
-        (lambda trial: None, ValueError, "must suggest at least one parameter but suggested none"),
-        ("text", TypeError, "`suggest` must be a function of a trial but got 'text'"),
-    ],
-    ids=["nothing", "no function"],
-)
-def test_wrong_suggest(make: Make, suggest: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        make(suggest)
-
-
-@every
-def test_suggest_without_a_fixed_structure(make: Make) -> None:
-    calls = iter(range(100))
-
-    def suggest(trial: BaseTrial) -> float:
-        return trial.suggest_float(f"x{next(calls)}", 0, 1)
-
-    with pytest.raises(ValueError, match=r"must suggest equal parameters .* but differed in 'x0'"):
-        make(suggest)
-
-
-@every
-@pytest.mark.parametrize(
-    ("seed", "error", "message"),
-    [
-        (-1, ValueError, "`seed` must be at least 0 but got -1"),
-        (1.5, TypeError, "`seed` must be an integer or None but got 1.5"),
-        (True, TypeError, "`seed` must be an integer or None but got True"),
-    ],
-)
-def test_wrong_seed(make: Make, seed: Any, error: type[Exception], message: str) -> None:
-    with pytest.raises(error, match=message):
-        make(tree, seed=seed)
-
-
-@pytest.mark.parametrize(
-    ("kind", "options", "message"),
-    [
-        (GaussianProcessSampler, {"acquisition_function": "EI"}, '"ei", "pi", "ucb" but got \'EI'),
-        (GaussianProcessSampler, {"n_startup_trials": 0}, "`n_startup_trials` must be at least 1"),
-        (GaussianProcessSampler, {"max_observations": 1}, "`max_observations` must be at least 2"),
-        (GaussianProcessSampler, {"n_random": 0}, "`n_random` must be at least 1 but got 0"),
-        (GaussianProcessSampler, {"n_neighbours": 0}, "`n_neighbours` must be at least 1"),
-        (EvolutionSampler, {"population_size": 1}, "`population_size` must be at least 2"),
-        (EvolutionSampler, {"tournament_size": 0}, "`tournament_size` must be at least 1"),
-        (EvolutionSampler, {"n_startup_trials": 0}, "`n_startup_trials` must be at least 1"),
-        (EvolutionSampler, {"mutation_rate": 1.1}, "`mutation_rate` must be between 0 and 1"),
-        (EvolutionSampler, {"crossover_rate": -1}, "`crossover_rate` must be between 0 and 1"),
-        (EvolutionSampler, {"removal": "best"}, '"oldest" or "worst" but got \'best'),
-    ],
-)
-def test_wrong_options(kind: Make, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        kind(tree, **options)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
@@ -9,6 +10,7 @@ import pytest
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from neural_automl.pruners.multi_objective import MultiObjectivePruner, report_vector
 from neural_automl.samplers.feasible import FeasibleSampler
 from tests.samplers.feasible_cases import BASES, completed, run
 from tests.samplers.spaces import tree, tree_value
@@ -168,3 +170,27 @@ def test_several_objectives() -> None:
     worst = counting.shown[3].values
     others = [t.values for t in counting.shown[:14] if t.number != 3]
     assert worst == [max(v[0] for v in others), min(v[1] for v in others)]
+
+
+def test_several_objectives_of_a_stopped_trial() -> None:
+    counting = Counting()
+    study = optuna.create_study(
+        directions=["minimize", "maximize"],
+        sampler=FeasibleSampler(counting, suggest=tree, seed=0),
+        pruner=MultiObjectivePruner(27),
+    )
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        net = tree(trial)
+        for step, value in ((3, 5.0), (9, math.nan if trial.number == 2 else 4.0)):
+            if trial.number:
+                report_vector(trial, (value, net["units"]), step)
+        if trial.number in (1, 2, 3):
+            raise optuna.TrialPruned
+        return 3.0, 7.0
+
+    study.optimize(objective, n_trials=6)
+
+    units = [trial.params["units"] for trial in study.trials]
+    shown = [trial.values for trial in counting.shown[:5]]
+    assert shown == [[3, 7], [4, units[1]], [5, units[2]], [4, units[3]], [3, 7]]

@@ -12,9 +12,16 @@ from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
 from neural_automl.exceptions import FallbackWarning
-from neural_automl.samplers._define_by_run import StudyReader, complete, draw, losses
+from neural_automl.samplers._define_by_run import (
+    Configuration,
+    StudyReader,
+    complete,
+    draw,
+    losses,
+    neighbours,
+)
 from neural_automl.samplers.gaussian_process import GaussianProcessSampler
-from neural_automl.samplers.gaussian_process import _sampler as sampler_module
+from neural_automl.samplers.gaussian_process import _surrogate as surrogate_module
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
 from neural_automl.samplers.gaussian_process._encoding import Encoder, Part
 from neural_automl.samplers.gaussian_process._model import (
@@ -23,6 +30,7 @@ from neural_automl.samplers.gaussian_process._model import (
     _loss,
     fit,
 )
+from neural_automl.samplers.gaussian_process._surrogate import Surrogate, best_and_latest
 from neural_automl.samplers.gaussian_process._targets import rank_gauss, scalarise
 from tests.samplers.spaces import cells, cells_value, tree, tree_value
 
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
 def _parts(rng: np.random.Generator, n: int = 20) -> list[Part]:
     groups = np.array([0, 0, 1, 2, 2])
     return [
-        Part(rng.random((n, 5)), groups, ("a", "b", "c")),
+        Part(rng.random((n, 5)), groups, ("a", "b", "c"), smooth=True),
         Part(rng.random((n, 2)), np.array([0, 0]), ("d",)),
     ]
 
@@ -63,7 +71,10 @@ def test_posterior_is_the_formula() -> None:
         for p, q, weights, amplitude in zip(a, b, learned.weights, learned.amplitudes, strict=True):
             scale = np.exp([weights[p.names[group]] for group in p.groups])
             difference = p.points[:, None, :] - q.points[None, :, :]
-            total = total + math.exp(amplitude) * np.exp(-(scale * difference**2).sum(axis=2))
+            squares = (scale * difference**2).sum(axis=2)
+            r = np.sqrt(5 * squares)
+            fall = (1 + r + r**2 / 3) * np.exp(-r) if p.smooth else np.exp(-squares)
+            total = total + math.exp(amplitude) * fall
         return total
 
     inverse = np.linalg.inv(kernel(parts, parts) + (math.exp(learned.noise) + 1e-6) * np.eye(20))
@@ -155,6 +166,67 @@ def test_counts_are_over_shared_categories() -> None:
     np.testing.assert_allclose(part.points, np.array([[2, 1, 1], [2, 1, 1]]) / 2.0)
 
 
+def test_numbers_have_a_part_of_their_own_beside_choices() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [draw(tree, rng) for _ in range(20)]
+    encoder = Encoder(drawn)
+    part = encoder.numbers(encoder.choices(drawn))
+
+    assert part is not None
+    assert part.names == ("number:rate",)
+    assert np.ptp(part.points, axis=0).min() > 0
+
+    numeric = [draw(lambda trial: trial.suggest_float("x", 0, 1), rng) for _ in range(5)]
+    for some in (numeric, [draw(cells, rng) for _ in range(5)]):
+        encoder = Encoder(some)
+        assert encoder.numbers(encoder.choices(some)) is None
+
+
+def _numbers(trial: BaseTrial) -> float:
+    return trial.suggest_float("x", 0, 1) + trial.suggest_float("y", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("suggest", "margin"),
+    [(tree, 0.25), (cells, 0.0), (_numbers, 0.0)],
+    ids=["mixed", "choices", "numbers"],
+)
+def test_improvement_is_over_the_best_mean_and_a_margin_where_there_are_both(
+    suggest: Any, margin: float
+) -> None:
+    rng = np.random.default_rng(0)
+    points = [draw(suggest, rng) for _ in range(20)]
+    surrogate = Surrogate(points, rank_gauss(rng.standard_normal(20)), [], [])
+    over = []
+
+    def acquisition(mean: Any, deviation: Any, best: float) -> Any:
+        over.append(best)
+        return mean
+
+    means = surrogate.score(points, acquisition)
+
+    assert over[0] - means.max() == pytest.approx(margin)
+    assert surrogate.best(1) == [points[int(means.argmax())]]
+
+
+def test_running_ones_lower_the_deviation_and_keep_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    points = [draw(cells, rng) for _ in range(20)]
+    new = next(near for near in neighbours(cells, points[0], rng) if near not in points)
+    target = rank_gauss(rng.standard_normal(20))
+
+    def both(running: list[Configuration]) -> tuple[float, float]:
+        surrogate = Surrogate(points, target, running, [new])
+        mean = surrogate.score([new], lambda mean, deviation, best: mean)
+        deviation = surrogate.score([new], lambda mean, deviation, best: deviation)
+        return float(mean[0]), float(deviation[0])
+
+    before, after = both([]), both([new])
+
+    assert after[0] == pytest.approx(before[0], abs=1e-6)
+    assert after[1] < before[1]
+
+
 def test_single_choice_has_no_counts() -> None:
     def suggest(trial: BaseTrial) -> None:
         trial.suggest_categorical("x", ["a", "b"])
@@ -213,11 +285,19 @@ def test_pruned_trial_gets_the_final_value_of_its_place(last: float, expected: f
     assert found[:, 0].tolist() == [1.0, 2.0, expected]
 
 
-def test_pruned_trials_alone_count_by_their_last_values() -> None:
-    study = _curves(([6.0], True), ([9.0, 3.0], True), ([], True), ([math.nan], True))
+def test_trial_pruned_early_is_told_from_one_pruned_later() -> None:
+    study = _curves(([6.0, 1.0], False), ([8.0, 2.0], True), ([9.0], True), ([7.0], True))
     found = losses(StudyReader(cells).observations(study), study.directions)
 
-    assert found[:, 0].tolist() == [6.0, 3.0, 6.0, 6.0]
+    # The second is worse than the first by 1 at the end; the third by 1 than the second.
+    assert found[:, 0].tolist() == [1.0, 2.0, 3.0, 1.5]
+
+
+def test_pruned_trials_alone_count_by_their_last_values() -> None:
+    study = _curves(([6.0], True), ([9.0], True), ([], True), ([math.nan], True))
+    found = losses(StudyReader(cells).observations(study), study.directions)
+
+    assert found[:, 0].tolist() == [6.0, 9.0, 9.0, 9.0]
 
 
 def test_running_trials_spread_the_next_ones() -> None:
@@ -248,7 +328,7 @@ def test_features_teach_what_choices_hide() -> None:
     ("features", "message"),
     [
         (lambda cell: [math.nan], "must give finite numbers"),
-        (lambda cell: [0.0] * (1 + cell.count("a")), "inhomogeneous|equally many"),
+        (lambda cell: [0.0] * (1 + cell.count("a")), "equally many numbers each time"),
     ],
     ids=["nan", "other length"],
 )
@@ -271,8 +351,8 @@ def test_more_trials_than_are_read() -> None:
 def test_best_and_latest_are_read() -> None:
     loss = np.array([0.0, 9.0, 8.0, 1.0, 7.0, 6.0])
 
-    assert sampler_module._best_and_latest(loss, 4) == [0, 3, 4, 5]
-    assert sampler_module._best_and_latest(loss, 6) == list(range(6))
+    assert best_and_latest(loss, 4) == [0, 3, 4, 5]
+    assert best_and_latest(loss, 6) == list(range(6))
 
 
 def test_singular_matrix_is_a_random_proposal_that_is_recorded(
@@ -281,7 +361,7 @@ def test_singular_matrix_is_a_random_proposal_that_is_recorded(
     def singular(*arguments: Any) -> Hyperparameters:
         raise np.linalg.LinAlgError("not positive definite")
 
-    monkeypatch.setattr(sampler_module, "fit", singular)
+    monkeypatch.setattr(surrogate_module, "fit", singular)
     sampler = GaussianProcessSampler(cells, n_startup_trials=2, seed=0)
     study = optuna.create_study(sampler=sampler)
     with pytest.warns(FallbackWarning, match="trial 2: random instead of Gaussian process"):

@@ -8,27 +8,48 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, LogRange, Maybe
+from neural_automl.architecture_space import (
+    ArchitectureSpace,
+    Choice,
+    Layer,
+    LogRange,
+    Maybe,
+)
 from neural_automl.early_stopping import PRUNER_NAMES, create_pruner, may_stop_at
 from neural_automl.exceptions import SpaceError
 from neural_automl.identity import identity_of
 from neural_automl.pruners.learning_curve import LearningCurvePruner
+from neural_automl.pruners.multi_objective import MultiObjectivePruner
+from neural_automl.samplers.evolution import EvolutionSampler
 from neural_automl.samplers.feasible import FeasibleSampler
+from neural_automl.samplers.gaussian_process import GaussianProcessSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
 from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler
+from neural_automl.search_strategies._exclusive import ExclusiveSampler
 from tests.search.fakes import small_space
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
-SAMPLERS: dict[str, type[BaseSampler]] = {
+
+#: Without a space.
+OPTUNAS: dict[str, type[BaseSampler]] = {
     "grid": optuna.samplers.BruteForceSampler,
     "random": optuna.samplers.RandomSampler,
     "bayesian": optuna.samplers.GPSampler,
     "tpe": optuna.samplers.TPESampler,
-    "evolutionary": optuna.samplers.NSGAIISampler,
     "nsga2": optuna.samplers.NSGAIISampler,
+}
+#: With a space: what proposes.
+BASES: dict[str, type[BaseSampler]] = {
+    "random": optuna.samplers.RandomSampler,
+    "bayesian": GaussianProcessSampler,
+    "tpe": optuna.samplers.TPESampler,
+    "evolutionary": EvolutionSampler,
+    "regularized_evolution": EvolutionSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "auto": GaussianProcessSampler,
 }
 PRUNERS: dict[str, type[BasePruner]] = {
     "none": optuna.pruners.NopPruner,
@@ -37,6 +58,7 @@ PRUNERS: dict[str, type[BasePruner]] = {
     "asha": optuna.pruners.SuccessiveHalvingPruner,
     "threshold": optuna.pruners.ThresholdPruner,
     "learning_curve": LearningCurvePruner,
+    "multi_objective": MultiObjectivePruner,
     "patient": optuna.pruners.PatientPruner,
 }
 PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
@@ -45,22 +67,36 @@ PRUNER_OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
-def test_sampler_of_a_name(name: str) -> None:
+@pytest.mark.parametrize("name", OPTUNAS)
+def test_without_a_space_a_name_is_optunas_sampler(name: str) -> None:
     sampler = create_sampler(name, seed=3)
 
-    assert type(sampler) is SAMPLERS[name]
+    assert type(sampler) is OPTUNAS[name]
 
 
-@pytest.mark.parametrize("name", SAMPLER_NAMES)
+@pytest.mark.parametrize("name", ["evolutionary", "regularized_evolution", "auto"])
+def test_what_optuna_has_no_sampler_for_needs_the_space(name: str) -> None:
+    with pytest.raises(
+        TypeError, match=f"{name} needs `space=`.*there are grid, random, bayesian, tpe, nsga2"
+    ):
+        create_sampler(name)
+
+
+@pytest.mark.parametrize("name", BASES)
 def test_sampler_of_a_space(name: str) -> None:
     sampler = create_sampler(name, space=small_space(), seed=3)
 
-    if name == "grid":
-        assert type(sampler) is ExhaustiveSampler
-    else:
-        assert type(sampler) is FeasibleSampler
-        assert type(sampler.base) is SAMPLERS[name]
+    assert isinstance(sampler, FeasibleSampler | ExclusiveSampler)
+    assert isinstance(sampler, FeasibleSampler) == (BASES[name] in OPTUNAS.values())
+    assert type(sampler.base) is BASES[name]
+
+
+def test_grid_of_a_space() -> None:
+    assert type(create_sampler("grid", space=small_space())) is ExhaustiveSampler
+
+
+def test_every_name_is_tried() -> None:
+    assert {*BASES, "grid"} == set(SAMPLER_NAMES)
 
 
 @pytest.mark.parametrize("name", SAMPLER_NAMES)
@@ -155,11 +191,16 @@ def test_a_sampler_is_returned_as_it_is() -> None:
     ("name", "options", "error", "message"),
     [
         ("tpo", {}, ValueError, "did you mean tpe"),
-        ("genetic", {}, ValueError, "grid, random, bayesian, tpe, evolutionary, nsga2"),
+        (
+            "genetic",
+            {},
+            ValueError,
+            "grid, random, bayesian, tpe, evolutionary, regularized_evolution, nsga2, auto",
+        ),
         ("tpe", {"populaton_size": 3}, TypeError, "tpe has no option 'populaton_size'"),
         ("nsga2", {"populaton_size": 3}, TypeError, "did you mean population_size"),
         ("tpe", {"acquisition_function": "ei"}, TypeError, "no option 'acquisition_function'"),
-        ("bayesian", {"acquisition_function": "pi"}, ValueError, "must be 'ei'"),
+        ("bayesian", {"acquisition_function": "pi"}, ValueError, "GPSampler.*must be 'ei'"),
         ("nsga2", {"population_size": 1}, ValueError, "population_size"),
         ("grid", {"space": small_space(), "order": 1}, TypeError, "grid has no option 'order'"),
         ("tpe", {"constraints": {"params": 9}}, TypeError, "`constraints` need the `space`"),
@@ -170,6 +211,8 @@ def test_a_sampler_is_returned_as_it_is() -> None:
             "must limit one of params",
         ),
         (7, {}, ValueError, "but got 7"),
+        (7, {"space": small_space()}, ValueError, "but got 7"),
+        ("bayesien", {"space": small_space()}, ValueError, "did you mean bayesian"),
     ],
     ids=str,
 )
@@ -180,9 +223,39 @@ def test_wrong_sampler(
         create_sampler(name, **options)
 
 
-def test_a_made_sampler_takes_no_options() -> None:
-    with pytest.raises(TypeError, match="takes no seed, no constraints and no options"):
-        create_sampler(optuna.samplers.RandomSampler(), seed=1)
+@pytest.mark.parametrize(
+    ("name", "options", "error", "message"),
+    [
+        ("bayesian", {"acquisition_function": "lcb"}, ValueError, 'one of "ei", "pi", "ucb"'),
+        ("bayesian", {"n_startup_trials": 0}, ValueError, "must be at least 1 but got 0"),
+        ("bayesian", {"n_neighbors": 3}, TypeError, "did you mean n_neighbours"),
+        ("bayesian", {"identity": hash}, TypeError, "bayesian has no option 'identity'"),
+        ("bayesian", {"features": 3}, TypeError, "`features` must be a function"),
+        ("evolutionary", {"population_size": 1}, ValueError, "must be at least 2 but got 1"),
+        ("evolutionary", {"mutation_rate": 1.5}, ValueError, "between 0 and 1 but got 1.5"),
+        ("evolutionary", {"removal": "oldest"}, TypeError, "no option 'removal'"),
+        ("regularized_evolution", {"crossover_rate": 0.5}, TypeError, "'crossover_rate'"),
+        ("regularized_evolution", {"tournament_size": 0}, ValueError, "at least 1 but got 0"),
+        ("grid", {"order": 1}, TypeError, "it has none"),
+        ("auto", {"n_trials": 0}, ValueError, "`n_trials` must be at least 1 but got 0"),
+        ("auto", {"n_objectives": 0}, ValueError, "`n_objectives` must be at least 1"),
+        ("auto", {"population_size": 9}, TypeError, "it has n_trials, n_objectives"),
+    ],
+    ids=str,
+)
+def test_wrong_options_of_a_sampler_of_a_space(
+    name: str, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        create_sampler(name, space=small_space(), **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"seed": 1}, {"n_startup_trials": 3}, {"constraints": {"params": 9}}], ids=str
+)
+def test_a_made_sampler_takes_nothing_more(options: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match="that is made already takes no"):
+        create_sampler(optuna.samplers.RandomSampler(), **options)
 
 
 def test_grid_refuses_a_space_without_end() -> None:
@@ -220,6 +293,28 @@ def test_a_pruner_is_returned_as_it_is() -> None:
         ("asha", {"max_epochs": 0}, ValueError, "`max_epochs` must be at least 1 but got 0"),
         ("asha", {"max_epochs": 9, "reduction": 3}, TypeError, "asha has no option 'reduction'"),
         ("patient", {}, TypeError, "patient needs `patience`"),
+        ("multi_objective", {}, ValueError, "multi_objective needs `max_epochs`, or `max_step`"),
+        ("multi_objective", {"max_epochs": 9, "first_rung": 10}, ValueError, "at most `max_step`"),
+        ("asha", {"min_resource": "auto"}, TypeError, "`min_resource` of asha must be an integer"),
+        ("hyperband", {"max_resource": "auto"}, TypeError, "must be an integer but got 'auto'"),
+        ("median", {"n_warmup_steps": 2.5}, TypeError, "must be an integer but got 2.5"),
+        ("threshold", {"lower": "low"}, TypeError, "`lower` of threshold must be a number"),
+        ("threshold", {"lower": True}, TypeError, "must be a number but got True"),
+        ("patient", {"patience": 2, "lower": 1}, TypeError, "patient has no option 'lower'"),
+        (
+            "patient",
+            {"patience": 2, "wrapped_pruner": "median", "lower": 1},
+            TypeError,
+            "median has no option 'lower'",
+        ),
+        ("patient", {"patience": 2, "wrapped_pruner": "assha"}, ValueError, "did you mean asha"),
+        (
+            "patient",
+            {"patience": 2, "wrapped_pruner": "multi_objective", "max_epochs": 9},
+            ValueError,
+            "patient must wrap a pruner of another kind but got multi_objective",
+        ),
+        ("patient", {"patience": "2"}, TypeError, "`patience` of patient must be an integer"),
         ("none", {"patience": 3}, TypeError, "none has no option 'patience'"),
         ("median", {"n_warmup_steps": -1}, ValueError, "negative|-1"),
     ],
@@ -233,7 +328,24 @@ def test_wrong_pruner(
 
 
 def test_patient_wraps_a_pruner_by_name() -> None:
-    pruner = create_pruner("patient", patience=2, wrapped_pruner="asha", max_epochs=27)
+    pruner = create_pruner(
+        "patient", patience=2, wrapped_pruner="threshold", upper=0.5, max_epochs=27
+    )
+    study = optuna.create_study()
+    trial = study.ask()
+    stopped = []
+    for step, value in enumerate([0.4, 0.6, 0.6, 0.6, 0.6, 0.45], 1):
+        trial.report(value, step)
+        stopped.append(pruner.prune(study, study.trials[0]))
+
+    # Three epochs without improvement, two of them allowed, and above the limit.
+    assert stopped == [False, False, False, True, True, False]
+
+
+def test_patient_wraps_a_pruner_that_is_made() -> None:
+    made = optuna.pruners.MedianPruner()
+
+    pruner = create_pruner("patient", patience=2, wrapped_pruner=made)
 
     assert isinstance(pruner, optuna.pruners.PatientPruner)
 

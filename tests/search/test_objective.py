@@ -74,6 +74,7 @@ def test_attributes_of_a_trial() -> None:
     worker = attributes.pop("worker")
     fingerprint = attributes.pop("evaluator_fingerprint")
     claim = attributes.pop("training_key")
+    seconds = attributes.pop("seconds")
 
     assert attributes == {
         "architecture_key": architecture.key,
@@ -91,6 +92,7 @@ def test_attributes_of_a_trial() -> None:
     }
     assert worker.rpartition(":")[2].isdigit()
     assert len(fingerprint) == len(claim) == 32
+    assert seconds.keys() == {"training", "proposing", "storing", "waiting"}
 
 
 def test_the_architecture_is_rebuilt_from_the_parameters() -> None:
@@ -342,6 +344,7 @@ def test_artifacts_lie_beside_the_database(tmp_path: Path) -> None:
     )
 
     study.optimize(objective, n_trials=1)
+    objective.tidy()
 
     trial = study.trials[0]
     names = {meta.filename for meta in get_all_artifact_meta(trial, storage=study._storage)}

@@ -45,8 +45,9 @@ def objective(**changes: Any) -> ArchitectureObjective:
         ({"epochs": 3}, r"another number of epochs \(2, now 3\)"),
         ({"evaluator": Fingerprinted(data="b")}, "other data"),
         ({"evaluator": Fingerprinted(settings="t")}, "other settings of the evaluator"),
+        ({"rungs": [1, 2], "artifact_store": "auto"}, r"other rungs \(, now 1,2/3\)"),
     ],
-    ids=["space", "metric", "value", "epochs", "data", "settings"],
+    ids=["space", "metric", "value", "epochs", "data", "settings", "rungs"],
 )
 def test_what_cannot_be_compared_is_refused(changes: dict[str, Any], message: str) -> None:
     study = optuna.create_study(direction="maximize")

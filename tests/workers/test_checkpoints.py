@@ -150,14 +150,14 @@ def test_a_quota_holds_for_all_trials_together(tmp_path: Path) -> None:
     with Checkpoints(store, first, quota=1 << 20) as checkpoints:
         checkpoints.save(1, state_of(1))
     size = (kept(first) or {})["bytes"]
-    checkpoints = Checkpoints(store, second, quota=2 * 2 * size - 1)
+    checkpoints = Checkpoints(store, second, quota=3 * size)
     checkpoints.save(1, state_of(1))
     with pytest.warns(FallbackWarning, match="above the quota of"):
         checkpoints.flush()
     assert kept(second) is None
     study.tell(first, 1.0)  # its checkpoint no longer counts
     third = study.ask()
-    with Checkpoints(store, third, quota=2 * 2 * size - 1) as checkpoints:
+    with Checkpoints(store, third, quota=3 * size) as checkpoints:
         checkpoints.save(1, state_of(1))
     assert kept(third) is not None
 

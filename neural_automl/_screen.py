@@ -1,0 +1,77 @@
+"""What is known of an architecture before it is trained: its costs, its limits, its latency."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from neural_automl._trial_run import infeasible
+from neural_automl.evaluation import measure_latency
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+    from neural_automl._ledger import Stopwatch
+    from neural_automl._memory import MemoryLimits
+    from neural_automl.architecture import Architecture
+    from neural_automl.architecture_space import Constraint
+
+
+def screen(
+    trial: Trial,
+    architecture: Architecture,
+    constraints: Sequence[Constraint],
+    soft_constraints: Sequence[Constraint],
+    memory: MemoryLimits,
+    device: str,
+    watch: Stopwatch,
+) -> None:
+    """Record what an architecture costs, and by how much it keeps its limits.
+
+    Raises:
+        optuna.TrialPruned: It breaks one, or found no memory before.
+    """
+    cost = architecture.cost
+    record: dict[str, Any] = {
+        "architecture_key": architecture.key,
+        "params": cost.params,
+        "macs": cost.macs,
+        "peak_memory_bytes": cost.peak_memory_bytes,
+        "depth": cost.depth,
+    }
+    with watch.on("storing"):
+        for name, value in record.items():
+            trial.set_user_attr(name, value)
+    excesses = {str(limit): limit.excess(cost) for limit in constraints}
+    broken = [
+        f"{name} (is {cost.value(name.split()[0]):,})" for name in excesses if excesses[name] > 0
+    ]
+    if broken:
+        raise infeasible(trial, excesses, f"breaks {', '.join(broken)}")
+    excess = memory.excess(architecture, device)
+    if excess > 0:
+        reason = "an architecture no larger found no memory on this device"
+        raise infeasible(trial, {**excesses, "memory": excess}, reason)
+    excesses |= {str(limit): limit.excess(cost) for limit in soft_constraints}
+    with watch.on("storing"):
+        for name, value in excesses.items():
+            trial.set_constraint(name, value)
+
+
+def check_latency(
+    trial: Trial, architecture: Architecture, max_latency: float, device: str
+) -> None:
+    """Measure the forward pass of one sample, and record it.
+
+    Raises:
+        optuna.TrialPruned: It takes longer than it may.
+    """
+    latency = measure_latency(architecture, device="cpu" if device == "auto" else device)
+    trial.set_user_attr("latency", latency.median)
+    trial.set_user_attr("latency_iqr", latency.iqr)
+    trial.set_user_attr("latency_noisy", latency.is_noisy)
+    excess = latency.median - max_latency
+    if excess > 0:
+        reason = f"takes {latency.median:.3g} s a sample, above {max_latency:.3g} s"
+        raise infeasible(trial, {"latency": excess}, reason)
+    trial.set_constraint("latency", excess)

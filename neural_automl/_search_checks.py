@@ -1,0 +1,67 @@
+"""What a search refuses before a study is made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from neural_automl._trial_run import COST_METRICS
+from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator
+from neural_automl.exceptions import EvaluationError
+from neural_automl.parameters import did_you_mean
+from neural_automl.studies import is_text
+
+# Drawn until the data fits one: a size that is open may be too small in most of them.
+_SAMPLES: Final = 64
+
+
+def check_names(
+    storage: str | Path | None, study_name: str | None, metrics: str | Sequence[str] | None
+) -> None:
+    """Check the names that an engine is given.
+
+    Raises:
+        ValueError: One cannot be used.
+    """
+    if storage == "":
+        raise ValueError("`storage` must be a URL or a path but is empty.")
+    if study_name is not None and not is_text(study_name):
+        raise ValueError(f"`study_name` must be text in UTF-8 but got {study_name!r}.")
+    if metrics and not isinstance(metrics, str) and len(set(metrics)) < len(metrics):
+        raise ValueError(f"`metrics` must be different but got {', '.join(metrics)}.")
+
+
+def check_data(space: ArchitectureSpace, evaluator: ArchitectureEvaluator) -> None:
+    """Check that data fits a space; where an embedding's size is open, that one of them does."""
+    for seed in range(_SAMPLES):
+        try:
+            evaluator.check(space.sample_architecture(seed=seed))
+        except EvaluationError:  # this embedding has too little room; another may have it
+            if seed == _SAMPLES - 1:
+                raise
+        else:
+            return
+
+
+def measured(metrics: Sequence[str]) -> list[str]:
+    """Return what an evaluator shall measure on its validation data for such metrics.
+
+    Raises:
+        ValueError: One is no name of a metric.
+    """
+    names = []
+    for metric in metrics:
+        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
+            continue
+        if metric == "flops":
+            raise ValueError("flops are twice the macs: ask for the metric macs")
+        if not metric.startswith("val_"):
+            raise ValueError(
+                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
+                f"{', '.join(COST_METRICS)} but got {metric!r}"
+                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
+            )
+        names.append(metric.removeprefix("val_"))
+    return names

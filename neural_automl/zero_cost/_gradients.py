@@ -1,0 +1,117 @@
+"""Proxies made of weights and their gradients."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from neural_automl.exceptions import ProxyError
+from neural_automl.zero_cost._work import (
+    finite,
+    gradients,
+    loss_of,
+    remove_norms,
+    weights_of,
+    working_copy,
+)
+
+
+def grad_norm(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Sum of the norms of the gradients of each layer's weights, from one batch.
+
+    Source: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, section 3.2.
+    """
+    with working_copy(model) as net:
+        pairs = gradients(net, inputs, targets)
+        return finite(sum(g.norm().double() for _, g in pairs), "grad_norm")
+
+
+def snip(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Sum of the absolute products of weights and gradients, from one batch.
+
+    Source: Lee et al., "SNIP: Single-shot Network Pruning based on Connection Sensitivity", ICLR
+    2019, equation 5, as a score of whole networks by Abdelfattah et al., ICLR 2021.
+    """
+    with working_copy(model) as net:
+        pairs = gradients(net, inputs, targets)
+        return finite(sum((w * g).abs().sum().double() for w, g in pairs), "snip")
+
+
+def l2_norm(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Sum of the norms of each layer's weights, as they were initialised."""
+    return finite(sum(w.detach().norm().double() for _, w in weights_of(model)), "l2_norm")
+
+
+def synflow(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Logarithm, to base 10, of the sum of weights times gradients of the absolute network.
+
+    Every parameter is replaced by its absolute value, normalisation is left out, the input is all
+    ones and the output is summed: no data has a part in it. The numbers are too large for float32
+    in deep networks, and for a reader without the logarithm, which keeps the ranks.
+
+    Source: Tanaka et al., "Pruning neural networks without any data by iteratively conserving
+    synaptic flow", NeurIPS 2020, equation 2.
+    """
+    with working_copy(model, dtype=torch.float64) as net:
+        pairs = _flow(net, inputs)
+        total = sum((w * g).abs().sum() for w, g in pairs)
+        return finite(torch.log10(torch.as_tensor(total)), "synflow")
+
+
+def logsynflow(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Sum of weights times the logarithm of 1 + gradient of the absolute network.
+
+    Source: Cavagnero et al., "FreeREA: Training-Free Evolution-based Architecture Search", WACV
+    2023, equation 2.
+    """
+    with working_copy(model, dtype=torch.float64) as net:
+        pairs = _flow(net, inputs)
+        return finite(sum((w * g.abs().log1p()).abs().sum() for w, g in pairs), "logsynflow")
+
+
+def _flow(net: nn.Module, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return absolute weights and their gradients by the sum of the output for ones."""
+    remove_norms(net)
+    net.eval()  # no dropout
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.abs_()
+    first = inputs[:1]
+    # Of the ids that an embedding looks up none is a one; any of them will do.
+    ones = torch.ones_like(first, dtype=torch.float64) if first.is_floating_point() else first
+    weights = [weight for _, weight in weights_of(net)]
+    outputs = net(ones)
+    if not outputs.requires_grad:
+        raise ProxyError("no weight of the network has a part in its output")
+    found = torch.autograd.grad(outputs.sum(), weights, allow_unused=True)
+    return [(w.detach(), g) for w, g in zip(weights, found, strict=True) if g is not None]
+
+
+def zico(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Sum over layers of the logarithm of mean absolute gradient by its deviation over batches.
+
+    The batch is cut in two: a deviation needs two gradients. Weights whose gradient does not vary
+    are left out.
+
+    Source: Li et al., "ZiCo: Zero-shot NAS via Inverse Coefficient of Variation on Gradients",
+    ICLR 2023, equation 14.
+    """
+    if len(inputs) < 2:
+        raise ProxyError("zico needs at least 2 samples, for two gradients, but got 1")
+    half = len(inputs) // 2
+    with working_copy(model) as net:
+        weights = [weight for _, weight in weights_of(net)]
+        batches = []
+        for part in (slice(0, half), slice(half, None)):
+            loss = loss_of(net(inputs[part]), targets[part])
+            batches.append(torch.autograd.grad(loss, weights, allow_unused=True))
+        total = torch.zeros((), dtype=torch.float64)
+        for first, second in zip(*batches, strict=True):
+            if first is None or second is None:
+                continue
+            stacked = torch.stack((first, second)).double()
+            deviation = stacked.std(0, correction=0)
+            varies = deviation > 0
+            if varies.any():
+                total += ((stacked.abs().mean(0)[varies] / deviation[varies]).sum()).log()
+        return finite(total, "zico")

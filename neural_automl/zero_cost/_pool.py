@@ -1,0 +1,236 @@
+"""Scores of many networks of a space: drawn, built, scored, and kept in a file as they come."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from neural_automl.architecture import Architecture
+from neural_automl.evaluation import ArchitectureEvaluator, sample_batch
+from neural_automl.exceptions import DataError, SpaceError
+from neural_automl.zero_cost._ranks import log_ranks
+from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies, score
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from neural_automl.architecture_space import ArchitectureSpace
+
+#: Draws, for each network that is wanted, before a space is taken for smaller than that.
+_DRAWS: Final = 20
+
+
+@dataclass(frozen=True)
+class ScoredPool:
+    """Networks of a space with their zero-cost scores.
+
+    Args:
+        architectures: In the order in which they were drawn.
+        scores: By proxy, one of each network; NaN where it says nothing of it.
+    """
+
+    architectures: tuple[Architecture, ...] = field(repr=False)
+    scores: Mapping[str, NDArray[np.float64]] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.architectures)
+
+    @property
+    def rank(self) -> NDArray[np.float64]:
+        """All proxies as one score, at most 0, by ``log_ranks``."""
+        return log_ranks({name: column.tolist() for name, column in self.scores.items()})
+
+    def best(self, count: int, by: str | None = None) -> list[Architecture]:
+        """Return the best networks, the best first.
+
+        Args:
+            count: How many.
+            by: A proxy; None is all of them by rank.
+
+        Raises:
+            ValueError: There are fewer, or no such proxy.
+        """
+        if not 0 < count <= len(self):
+            raise ValueError(f"`count` must be 1 to {len(self)} but got {count}")
+        if by is not None and by not in self.scores:
+            raise ValueError(f"there is no score {by!r}; there are: {', '.join(self.scores)}")
+        column = self.rank if by is None else self.scores[by]
+        order = np.argsort(-np.where(np.isnan(column), -np.inf, column), kind="stable")
+        return [self.architectures[k] for k in order[:count]]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return a table: a row a network, with its key, costs, scores and rank, best first."""
+        import pandas as pd
+
+        costs = [network.cost for network in self.architectures]
+        frame = pd.DataFrame(
+            {
+                "key": [network.key for network in self.architectures],
+                "params": [cost.params for cost in costs],
+                "macs": [cost.macs for cost in costs],
+                **{f"zero_cost.{name}": column for name, column in self.scores.items()},
+                "rank": self.rank,
+            }
+        )
+        return frame.sort_values("rank", ascending=False, ignore_index=True, kind="stable")
+
+
+def score_space(
+    space: ArchitectureSpace,
+    evaluator: ArchitectureEvaluator,
+    *,
+    candidates: int = 1000,
+    proxies: Iterable[str] = DEFAULT_PROXIES,
+    batch_size: int = 32,
+    seed: int = 0,
+    workers: int = 1,
+    file: str | Path | None = None,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> ScoredPool:
+    """Draw distinct feasible networks of a space and score them untrained.
+
+    Args:
+        space: Where they are drawn from, at random.
+        evaluator: Holds the data: all networks see the same batch of it.
+        candidates: How many; a space that has fewer gives what it has.
+        proxies: Names.
+        batch_size: Samples of the batch.
+        seed: Of the draws, the batch and the initial weights.
+        workers: Processes.
+        file: Where scores are kept, a line a network; a call with the same file goes on from it.
+        progress: Called with how many networks are done, and of how many.
+
+    Raises:
+        ValueError: An option is out of its range, or there is no such proxy.
+        DataError: The data does not fit, or the file was written for something else.
+        NoFeasibleArchitectureError: Nothing in the space meets its constraints.
+    """
+    names = check_proxies(proxies)
+    for name, value in {"candidates": candidates, "workers": workers}.items():
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1 but got {value}")
+    if batch_size < 2:
+        raise ValueError(f"`batch_size` must be at least 2 but got {batch_size}")
+    networks = draw_distinct(space, candidates, seed)
+    batch = sample_batch(evaluator, networks[0], batch_size, seed)
+    terms = _terms(space, names, batch, seed)
+    kept = _Kept(None if file is None else Path(file), terms)
+    known: dict[str, Mapping[str, float] | None] = {
+        network.key: kept.scores.get(network.key) for network in networks
+    }
+    missing = [network for network in networks if known[network.key] is None]
+    progress(len(networks) - len(missing), len(networks))
+    for done, (network, found) in enumerate(
+        _score_all(missing, batch, names, seed, workers), len(networks) - len(missing) + 1
+    ):
+        known[network.key] = found
+        kept.add(network.key, found)
+        progress(done, len(networks))
+    rows = [known[network.key] or {} for network in networks]
+    columns = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
+    return ScoredPool(tuple(networks), columns)
+
+
+def draw_distinct(space: ArchitectureSpace, count: int, seed: int) -> list[Architecture]:
+    """Draw feasible networks that compute different functions; fewer where there are fewer.
+
+    Raises:
+        NoFeasibleArchitectureError: Nothing in the space meets its constraints.
+    """
+    from neural_automl.architecture_space import RandomTrial
+
+    found = {(first := space.sample_architecture(seed)).key: first}
+    trial = RandomTrial(seed)
+    for _ in range(_DRAWS * count):
+        if len(found) == count:
+            break
+        try:
+            network = space.suggest(trial)
+            if not space.violations(network):
+                found.setdefault(network.key, network)
+        except SpaceError:  # shapes that cannot follow
+            continue
+    return list(found.values())
+
+
+def _terms(space: ArchitectureSpace, names: Sequence[str], batch: Any, seed: int) -> str:
+    digest = hashlib.sha256(space.to_dsl().encode())
+    for tensor in batch:
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return json.dumps([digest.hexdigest()[:32], list(names), seed])
+
+
+def _score_all(
+    networks: Sequence[Architecture], batch: Any, names: Sequence[str], seed: int, workers: int
+) -> Iterator[tuple[Architecture, Mapping[str, float]]]:
+    if workers == 1 or len(networks) < 2:
+        for network in networks:
+            yield network, _score(network, batch, names, seed)
+        return
+    from joblib import Parallel, delayed
+
+    # joblib's own processes: they need no guard in a user's script, and work in notebooks.
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    yield from parallel(delayed(_pair)(network, batch, names, seed) for network in networks)
+
+
+def _pair(
+    network: Architecture, batch: Any, names: Sequence[str], seed: int
+) -> tuple[Architecture, Mapping[str, float]]:
+    import torch
+
+    torch.set_num_threads(1)
+    return network, _score(network, batch, names, seed)
+
+
+def _score(
+    network: Architecture, batch: Any, names: Sequence[str], seed: int
+) -> Mapping[str, float]:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model = network.build()
+    inputs, targets = batch
+    return score(model.to(inputs.device), inputs, targets, names)
+
+
+class _Kept:
+    """A file of scores: a line of terms, then a line a network."""
+
+    def __init__(self, file: Path | None, terms: str) -> None:
+        self._file = file
+        self.scores: dict[str, dict[str, float]] = {}
+        if file is None:
+            return
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        if lines and lines[0] != terms:
+            raise DataError(
+                f"{file} holds scores of another space, batch, seed or choice of proxies; use "
+                "another file"
+            )
+        whole = [terms]
+        for line in lines[1:]:
+            try:
+                key, found = json.loads(line)
+                self.scores[key] = {name: float(value) for name, value in found.items()}
+            except (ValueError, AttributeError, TypeError):
+                continue  # cut off while it was written: scored again
+            whole.append(line)
+        text = "".join(f"{line}\n" for line in whole)
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{file} can't be written: {error.strerror}") from error
+
+    def add(self, key: str, found: Mapping[str, float]) -> None:
+        if self._file is not None:
+            with self._file.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps([key, dict(found)]) + "\n")

@@ -1,0 +1,108 @@
+"""A copy of a network to work on: the caller's module and random numbers stay as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neural_automl.exceptions import ProxyError
+
+#: Modules that normalise: without them a network of absolute weights is what synflow is of.
+_NORMS = (
+    nn.modules.batchnorm._NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.LocalResponseNorm,
+    nn.RMSNorm,
+)
+
+
+@contextlib.contextmanager
+def working_copy(model: nn.Module, *, dtype: torch.dtype | None = None) -> Iterator[nn.Module]:
+    """Give a copy in training mode, with fresh gradients, nothing in place and its own seed.
+
+    Args:
+        model: Any module; it is not changed.
+        dtype: Of the copy's floating-point numbers; None leaves them.
+    """
+    made = copy.deepcopy(model)
+    for module in made.modules():
+        if getattr(module, "inplace", False):
+            module.inplace = False  # type: ignore[assignment]
+    made.requires_grad_(True)
+    made.zero_grad(set_to_none=True)
+    made.train()
+    if dtype is not None:
+        made.to(dtype)
+    devices = {p.device.index or 0 for p in made.parameters() if p.device.type == "cuda"}
+    with torch.random.fork_rng(devices=sorted(devices)), torch.enable_grad():
+        torch.manual_seed(0)  # for dropout: equal networks score alike
+        yield made
+
+
+def weights_of(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Return the weights of the layers: parameters of two dimensions or more, each once.
+
+    Raises:
+        ProxyError: There is none.
+    """
+    found = [(name, p) for name, p in model.named_parameters() if p.ndim >= 2]
+    if not found:
+        raise ProxyError("the network has no weights to score")
+    return found
+
+
+def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return cross-entropy for labels (N,), else the mean squared error."""
+    if targets.dtype in (torch.int64, torch.int32, torch.uint8) and targets.ndim == 1:
+        return functional.cross_entropy(outputs, targets.long())
+    return functional.mse_loss(outputs, targets.to(outputs.dtype).reshape(outputs.shape))
+
+
+def gradients(model: nn.Module, inputs: Tensor, targets: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return weights and their gradients by the loss; weights without a part in it are left out.
+
+    Raises:
+        ProxyError: No weight has a part in the output.
+    """
+    names_and_weights = weights_of(model)
+    weights = [weight for _, weight in names_and_weights]
+    outputs = model(inputs)
+    if not outputs.requires_grad:
+        raise ProxyError("no weight of the network has a part in its output")
+    found = torch.autograd.grad(loss_of(outputs, targets), weights, allow_unused=True)
+    pairs = [(w.detach(), g) for w, g in zip(weights, found, strict=True) if g is not None]
+    if not pairs:
+        raise ProxyError("no weight of the network has a part in its output")
+    return pairs
+
+
+def remove_norms(model: nn.Module) -> None:
+    """Let every normalising module of a working copy pass its input on."""
+    for module in model.modules():
+        if isinstance(module, _NORMS):
+            module.forward = _same  # type: ignore[method-assign]
+            # Their own scale and shift have no part any more.
+            for parameter in module.parameters(recurse=False):
+                parameter.requires_grad_(False)
+
+
+def _same(x: Tensor, *_: object) -> Tensor:
+    return x
+
+
+def finite(score: float | Tensor, name: str) -> float:
+    """Return a score as a number.
+
+    Raises:
+        ProxyError: It is NaN or infinite: the proxy says nothing of this network.
+    """
+    number = float(score)
+    if number != number or number in (float("inf"), float("-inf")):
+        raise ProxyError(f"{name} is {number} for this network")
+    return number

@@ -1,0 +1,371 @@
+"""Zero-cost scores: what they are on networks small enough to do by hand, and every known trap."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from neural_automl.exceptions import ProxyError
+from neural_automl.zero_cost import (
+    DEFAULT_PROXIES,
+    check_proxies,
+    compute,
+    proxy_names,
+    register_proxy,
+    score,
+)
+
+NAMES = proxy_names()
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+def images(count: int = 8, seed: int = 0, size: int = 8) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(count, 3, size, size, generator=generator)
+    return inputs, torch.randint(4, (count,), generator=generator)
+
+
+def seeded(make: Callable[[], AnyModule]) -> AnyModule:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return make()
+
+
+def convolutional(
+    activation: Callable[[], nn.Module] = nn.ReLU, *, norm: bool = True
+) -> nn.Sequential:
+    return seeded(
+        lambda: nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8) if norm else nn.Identity(),
+            activation(),
+            nn.Conv2d(8, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8) if norm else nn.Identity(),
+            activation(),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(8, 4),
+        )
+    )
+
+
+# --- by hand ----------------------------------------------------------------------------------
+
+
+def two_layers() -> tuple[nn.Sequential, Tensor, Tensor]:
+    """x -> relu(W x) -> V, with numbers that can be multiplied in one's head."""
+    first, second = nn.Linear(2, 2, bias=False), nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        first.weight.copy_(torch.tensor([[1.0, -2.0], [3.0, 4.0]]))
+        second.weight.copy_(torch.tensor([[-1.0, 2.0]]))
+    return (
+        nn.Sequential(first, nn.ReLU(), second),
+        torch.tensor([[1.0, 1.0]]),
+        torch.tensor([[0.0]]),
+    )
+
+
+def test_gradient_scores_are_those_by_hand() -> None:
+    model, x, y = two_layers()
+    # relu(W x) = (0, 7); output 14; loss 14^2; d loss / d output = 28.
+    of_second = torch.tensor([[0.0, 7.0 * 28]])
+    of_first = torch.tensor([[0.0, 0.0], [2.0 * 28, 2.0 * 28]])
+    assert compute("grad_norm", model, x, y) == pytest.approx(
+        float(of_first.norm() + of_second.norm())
+    )
+    assert compute("snip", model, x, y) == pytest.approx(7 * 2 * 28 + (3 + 4) * 56)
+    assert compute("l2_norm", model, x, y) == pytest.approx(math.sqrt(30) + math.sqrt(5))
+
+
+def test_synflow_is_the_flow_of_the_absolute_network() -> None:
+    model, x, y = two_layers()
+    # |W| 1 = (3, 7); output 3 + 14 = 17, and each layer's weights times gradients sum up to it.
+    assert compute("synflow", model, x, y) == pytest.approx(math.log10(2 * 17))
+    logs = sum(w * math.log1p(g) for w, g in ((1, 3), (2, 7), (1, 1), (2, 1), (3, 2), (4, 2)))
+    assert compute("logsynflow", model, x, y) == pytest.approx(logs)
+
+
+def test_sizes() -> None:
+    model = convolutional()
+    x, y = images()
+    weights = 3 * 8 * 9 + 8 * 8 * 9 + 8 * 4
+    assert compute("params", model, x, y) == weights + 4 + 4 * 8
+    assert compute("macs", model, x, y) == 64 * (3 * 8 * 9 + 8 * 8 * 9) + 8 * 4
+    assert compute("depth", model, x, y) == 3
+
+
+def test_naswot_counts_units_that_switch_alike() -> None:
+    linear = nn.Linear(2, 3, bias=False)
+    model = nn.Sequential(linear, nn.ReLU())
+    with torch.no_grad():
+        linear.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]))
+    x = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0]])
+    # Patterns 110, 100, 001: alike in 2, 0 and 1 of 3 units.
+    kernel = torch.tensor([[3.0, 2.0, 0.0], [2.0, 3.0, 1.0], [0.0, 1.0, 3.0]])
+    expected = float(torch.linalg.slogdet(kernel.double())[1])
+    assert compute("naswot", model, x, torch.zeros(3, 3)) == pytest.approx(expected)
+
+
+def test_jacov_is_larger_where_gradients_differ_more() -> None:
+    x, y = images()
+    linear = seeded(lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 4)))
+    wide = seeded(
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(192, 64), nn.ReLU(), nn.Linear(64, 4))
+    )
+    assert compute("jacov", wide, x, y) > compute("jacov", linear, x, y)
+
+
+def test_zico_is_that_of_two_half_batches() -> None:
+    model = nn.Linear(1, 2, bias=False)
+    with torch.no_grad():
+        model.weight.copy_(torch.tensor([[1.0], [2.0]]))
+    x, y = torch.tensor([[1.0], [2.0]]), torch.zeros(2, 2)
+    # Loss of a sample: (w1 x)^2 / 2 + (w2 x)^2 / 2; gradients w x^2: (1, 2) and (4, 8).
+    score_by_hand = math.log(2.5 / 1.5 + 5.0 / 3.0)
+    assert compute("zico", model, x, y) == pytest.approx(score_by_hand)
+
+
+# --- traps ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_network_and_the_random_numbers_stay_as_they_are(name: str) -> None:
+    model = convolutional()
+    model.eval()
+    model[0].weight.requires_grad_(False)
+    before = copy.deepcopy(model.state_dict())
+    x, y = images()
+    copies = x.clone(), y.clone()
+    state = torch.get_rng_state()
+    compute(name, model, x, y)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert not model.training
+    assert [p.requires_grad for p in model.parameters()].count(False) == 1
+    assert all(p.grad is None for p in model.parameters())
+    assert torch.equal(x, copies[0])
+    assert torch.equal(y, copies[1])
+    assert not model[0]._forward_hooks
+    assert "forward" not in vars(model[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_equal_networks_score_alike_whatever_was_drawn_before(name: str) -> None:
+    model = nn.Sequential(convolutional(), nn.Dropout(0.5), seeded(lambda: nn.Linear(4, 4)))
+    x, y = images()
+    first = compute(name, model, x, y)
+    torch.rand(7)
+    assert compute(name, model, x, y) == first
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_activations_in_place_score_as_others(name: str) -> None:
+    x, y = images()
+    plain = compute(name, convolutional(), x, y)
+    assert compute(name, convolutional(lambda: nn.ReLU(inplace=True)), x, y) == plain
+
+
+class Functional(nn.Module):
+    """One that calls a function instead of a module, in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = convolutional(nn.Identity)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for k, layer in enumerate(self.layers):
+            x = layer(x)
+            if k in (2, 5):
+                x = functional.relu_(x)
+        return x
+
+
+def test_functions_switch_units_as_modules_do() -> None:
+    x, y = images()
+    assert compute("naswot", Functional(), x, y) == compute("naswot", convolutional(), x, y)
+
+
+def test_a_shared_activation_counts_at_each_use() -> None:
+    relu = nn.ReLU()
+    x, y = images()
+    assert compute("naswot", convolutional(lambda: relu), x, y) == compute(
+        "naswot", convolutional(), x, y
+    )
+
+
+@pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU, nn.ReLU6, nn.LeakyReLU, nn.ELU])
+@pytest.mark.parametrize("name", NAMES)
+def test_networks_of_other_activations_score(name: str, activation: type[nn.Module]) -> None:
+    x, y = images()
+    assert math.isfinite(compute(name, convolutional(activation), x, y))
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.path = nn.Sequential(
+            nn.Conv2d(inputs, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True), nn.Conv2d(width, 4 * width, 1, bias=False),
+            nn.BatchNorm2d(4 * width),
+        )  # fmt: skip
+        self.skip: nn.Module = nn.Identity()
+        if stride > 1 or inputs != 4 * width:
+            self.skip = nn.Sequential(
+                nn.Conv2d(inputs, 4 * width, 1, stride, bias=False), nn.BatchNorm2d(4 * width)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.path(x) + self.skip(x), inplace=True)
+
+
+def resnet101() -> nn.Module:
+    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)]
+    inputs = 64
+    for k, (width, count) in enumerate(((64, 3), (128, 4), (256, 23), (512, 3))):
+        for number in range(count):
+            layers.append(Bottleneck(inputs, width, 2 if k and not number else 1))
+            inputs = 4 * width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 1000))
+
+
+def test_synflow_of_resnet101_is_finite_and_too_large_for_float32() -> None:
+    model = seeded(resnet101)
+    x, y = images(1, size=16)
+    found = compute("synflow", model, x, y)
+    assert math.isfinite(found)
+    assert found > math.log10(torch.finfo(torch.float32).max)
+
+
+def test_equal_images_leave_naswot_without_a_value() -> None:
+    x, y = images()
+    x[1] = x[0]
+    with pytest.raises(ProxyError, match="two samples of the batch switch every unit alike"):
+        compute("naswot", convolutional(norm=False), x, y)
+    assert math.isnan(score(convolutional(norm=False), x, y, ["naswot"])["naswot"])
+    assert math.isfinite(compute("jacov", convolutional(), x, y))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_of_one_scores_or_says_why_not(name: str) -> None:
+    x, y = images(1)
+    if name in ("jacov", "zico"):
+        with pytest.raises(ProxyError, match="at least 2 samples"):
+            compute(name, convolutional(), x, y)
+    else:
+        assert math.isfinite(compute(name, convolutional(), x, y))
+
+
+def test_batch_normalization_of_one_value_says_so() -> None:
+    model = seeded(lambda: nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2)))
+    with pytest.raises(ProxyError, match="needs a larger batch for batch normalization"):
+        compute("snip", model, torch.randn(1, 3), torch.tensor([0]))
+
+
+class NoPath(nn.Module):
+    """Its output knows nothing of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = convolutional()
+        self.head = seeded(lambda: nn.Linear(4, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.head(self.layers(x).detach() * 0))
+
+
+def test_no_path_from_input_to_output() -> None:
+    x, y = images()
+    with pytest.raises(ProxyError, match="needs a path from the input to the output"):
+        compute("jacov", NoPath(), x, y)
+
+
+class Unused(nn.Module):
+    """One that has a layer too many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = convolutional()
+        self.unused = seeded(lambda: nn.Linear(5, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layers(x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_that_nothing_uses_do_no_harm(name: str) -> None:
+    x, y = images()
+    found, without = compute(name, Unused(), x, y), compute(name, convolutional(), x, y)
+    if name in ("params", "depth", "l2_norm"):
+        assert found > without
+    else:
+        assert found == pytest.approx(without)
+
+
+@pytest.mark.parametrize("name", ["grad_norm", "snip", "synflow", "logsynflow", "l2_norm", "zico"])
+def test_a_network_without_weights_has_no_score(name: str) -> None:
+    x, y = images()
+    with pytest.raises(ProxyError, match="no weights to score"):
+        compute(name, nn.Sequential(nn.Flatten(), nn.ReLU()), x, y)
+
+
+def test_ids_of_an_embedding_score_where_that_makes_sense() -> None:
+    model = seeded(
+        lambda: nn.Sequential(nn.Embedding(20, 6), nn.Flatten(), nn.Linear(30, 8), nn.ReLU(),
+                              nn.Linear(8, 3))
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(20, (6, 5), generator=generator)
+    found = score(model, x, torch.randint(3, (6,), generator=generator), NAMES)
+    assert math.isnan(found.pop("jacov"))
+    assert all(math.isfinite(value) for value in found.values())
+    with pytest.raises(ProxyError, match="not the ids of an embedding"):
+        compute("jacov", model, x, torch.zeros(6, dtype=torch.int64))
+
+
+def test_a_regression_scores() -> None:
+    model = convolutional()
+    x, _ = images()
+    found = score(model, x, torch.randn(8, 4), NAMES)
+    assert all(math.isfinite(value) for value in found.values())
+
+
+def test_counts_beyond_float16_are_exact() -> None:
+    model = seeded(lambda: nn.Sequential(nn.Linear(3, 70_000), nn.ReLU()))
+    assert math.isfinite(compute("naswot", model, torch.randn(3, 3), torch.zeros(3, 70_000)))
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+def test_unknown_names_list_the_right_ones() -> None:
+    with pytest.raises(ValueError, match=r"there is no proxy 'synflw'; there are: params, macs"):
+        check_proxies(["synflw"])
+    with pytest.raises(ValueError, match="at least one proxy"):
+        check_proxies([])
+
+
+def test_the_default_set_is_there() -> None:
+    assert set(DEFAULT_PROXIES) <= set(NAMES)
+    x, y = images()
+    assert tuple(score(convolutional(), x, y)) == DEFAULT_PROXIES
+
+
+def test_a_proxy_of_the_users_own() -> None:
+    @register_proxy("outputs_of_the_test")
+    def outputs(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+        return float(model(inputs).shape[1])
+
+    x, y = images()
+    assert score(convolutional(), x, y, ["outputs_of_the_test"]) == {"outputs_of_the_test": 4.0}
+    with pytest.raises(ValueError, match="there is a proxy 'outputs_of_the_test' already"):
+        register_proxy("outputs_of_the_test")(outputs)
+    with pytest.raises(ValueError, match="must be an identifier but is 'a b'"):
+        register_proxy("a b")
