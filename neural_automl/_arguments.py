@@ -257,6 +257,9 @@ SearchStudyOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the proposals and the trainings.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+BackendOption = Annotated[
+    Literal["pytorch", "tensorflow"], typer.Option("--backend", help="What trains the networks.")
+]
 TimeoutOption = Annotated[
     float | None,
     typer.Option(

@@ -22,20 +22,23 @@ class Input:
 class Call:
     """A function, by its dotted name, called with values, inputs or other forms.
 
-    A user's own class or function stands for itself.
+    A user's own class or function stands for itself. ``spread`` are calls that give more keyword
+    arguments, written with ``**``.
     """
 
     function: str | Callable[..., Any]
     args: tuple[Any, ...] = ()
     kwargs: tuple[tuple[str, Any], ...] = ()
+    spread: tuple[Call, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """The module of this node called with forms."""
+    """The module of this node called with forms; or ``of``, one that holds no weights."""
 
     args: tuple[Any, ...] = (Input(),)
     kwargs: tuple[tuple[str, Any], ...] = ()
+    of: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)

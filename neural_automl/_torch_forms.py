@@ -17,12 +17,12 @@ Shape = tuple[int, ...]
 _X: Final = Input(0)
 
 
-def _unwrap(values: tuple[Any, ...]) -> Any:
+def unwrap(values: tuple[Any, ...]) -> Any:
     """Write (3, 3) as 3: what a person writes for a square window."""
     return values[0] if len(set(values)) == 1 else values
 
 
-def _differing(defaults: Mapping[str, Any], **values: Any) -> dict[str, Any]:
+def differing(defaults: Mapping[str, Any], **values: Any) -> dict[str, Any]:
     """Return the keyword arguments that differ from the constructor's own defaults."""
     return {name: value for name, value in values.items() if value != defaults[name]}
 
@@ -38,22 +38,22 @@ def identity(a: Attributes, layout: str, *shapes: Shape) -> ModuleForm:
 
 def dense(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Multiply the last axis by a matrix."""
-    kwargs = _differing({"bias": True}, bias=a["use_bias"])
+    kwargs = differing({"bias": True}, bias=a["use_bias"])
     return ModuleForm(APPLY, call("nn.Linear", x[-1], a["units"], **kwargs), "dense")
 
 
 def conv(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Convolve with zero padding that is equal on both sides."""
     rank = len(a["kernel_size"])
-    kwargs = _differing(
+    kwargs = differing(
         {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
-        stride=_unwrap(a["strides"]),
-        padding=_unwrap(a["padding"]),
-        dilation=_unwrap(a["dilation_rate"]),
+        stride=unwrap(a["strides"]),
+        padding=unwrap(a["padding"]),
+        dilation=unwrap(a["dilation_rate"]),
         groups=a["groups"],
         bias=a["use_bias"],
     )
-    module = call(f"nn.Conv{rank}d", x[-1], a["filters"], _unwrap(a["kernel_size"]), **kwargs)
+    module = call(f"nn.Conv{rank}d", x[-1], a["filters"], unwrap(a["kernel_size"]), **kwargs)
     return ModuleForm(APPLY, module, "conv")
 
 
@@ -79,16 +79,16 @@ def _pool(kind: str, a: Attributes, x: Shape, defaults: Mapping[str, Any]) -> Mo
         after if c else before for (before, after), c in zip(a["padding"], cut, strict=True)
     )
     ceil_mode = any(u and not c for u, c in zip(uneven, cut, strict=True))
-    values: dict[str, Any] = {"padding": _unwrap(padding), "ceil_mode": ceil_mode}
+    values: dict[str, Any] = {"padding": unwrap(padding), "ceil_mode": ceil_mode}
     if "count_include_pad" in defaults:
         values["count_include_pad"] = not (any(padding) or ceil_mode)
-    pool_size, strides = _unwrap(a["pool_size"]), _unwrap(a["strides"])
+    pool_size, strides = unwrap(a["pool_size"]), unwrap(a["strides"])
     if strides != pool_size:
         values = {"stride": strides, **values}
     module = call(
         f"nn.{kind}Pool{rank}d",
         pool_size,
-        **_differing({"stride": None, **defaults}, **values),
+        **differing({"stride": None, **defaults}, **values),
     )
     if not any(cut):
         return ModuleForm(APPLY, module, "pool")
@@ -124,7 +124,7 @@ def global_max_pool(a: Attributes, layout: str, x: Shape) -> ModuleForm:
 
 def batch_norm(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Normalise each channel; PyTorch's momentum is one minus Keras's."""
-    kwargs = _differing(
+    kwargs = differing(
         {"eps": 1e-5, "momentum": 0.1, "affine": True},
         eps=a["epsilon"],
         # 1 - 0.9 is written as 0.1; what is next to 1 stays above 0.
@@ -137,13 +137,13 @@ def batch_norm(a: Attributes, layout: str, x: Shape) -> ModuleForm:
 
 def layer_norm(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Normalise the last axis."""
-    kwargs = _differing({"eps": 1e-5}, eps=a["epsilon"])
+    kwargs = differing({"eps": 1e-5}, eps=a["epsilon"])
     return ModuleForm(APPLY, call("nn.LayerNorm", x[-1], **kwargs), "norm")
 
 
 def group_norm(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Normalise groups of channels."""
-    kwargs = _differing({"eps": 1e-5}, eps=a["epsilon"])
+    kwargs = differing({"eps": 1e-5}, eps=a["epsilon"])
     return ModuleForm(APPLY, call("nn.GroupNorm", a["groups"], x[-1], **kwargs), "norm")
 
 
@@ -212,7 +212,7 @@ def gru(a: Attributes, layout: str, x: Shape) -> ModuleForm:
 
 def multi_head_attention(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Attend from each place of the sequence to all."""
-    kwargs = _differing({"dropout": 0.0}, dropout=a["dropout"])
+    kwargs = differing({"dropout": 0.0}, dropout=a["dropout"])
     module = call("nn.MultiheadAttention", x[1], a["num_heads"], **kwargs, batch_first=True)
     forward = Index(Apply((_X, _X, _X), (("need_weights", False),)), 0)
     return ModuleForm(forward, module, "attention")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from neural_automl.canonical import canonical_form
 from neural_automl.cost import Cost, measure
@@ -19,6 +19,7 @@ from neural_automl.parameters import as_integer, as_number, check_parameters, di
 from neural_automl.values import Call, call_from_plain, from_plain, frozen, to_plain
 
 if TYPE_CHECKING:
+    import keras
     from torch import nn
 
     from neural_automl.primitives import Shape
@@ -230,13 +231,25 @@ class Architecture:
         except ValueError as error:
             raise SpaceError(str(error)) from error
 
-    def build(self, backend: Backend = "pytorch") -> nn.Module:
+    @overload
+    def build(self, backend: Literal["pytorch"] = "pytorch") -> nn.Module: ...
+
+    @overload
+    def build(self, backend: Literal["tensorflow"]) -> keras.Model: ...
+
+    @overload
+    def build(self, backend: Backend) -> Any: ...
+
+    def build(self, backend: Backend = "pytorch") -> Any:
         """Return the network as a model of a backend, with fresh weights.
 
-        A PyTorch model takes ``(batch, channels, height, width)``, ``(batch, length, channels)``
-        or ``(batch, features)`` and puts out logits.
+        A PyTorch module takes ``(batch, channels, height, width)``, ``(batch, length, channels)``
+        or ``(batch, features)`` and puts out logits; so does a ``keras.Model``, but that it takes
+        images channels last.
 
         Raises:
+            ExportError: A layer of a user's own has no form for the backend.
+            ImportError: The backend is not installed.
             ShapeError: A layer cannot take the shape that reaches it.
             ValueError: There is no such backend.
         """
@@ -248,6 +261,7 @@ class Architecture:
         """Return the network as a Python file that needs the backend alone.
 
         Raises:
+            ExportError: A layer of a user's own has no form for the backend.
             ShapeError: A layer cannot take the shape that reaches it.
             ValueError: There is no such backend.
         """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from optuna.artifacts import download_artifact, get_all_artifact_meta, upload_artifact
 from optuna.artifacts.exceptions import ArtifactNotFound
 
+from neural_automl.backends import backend_of
 from neural_automl.exceptions import ExportError, StudyError
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ def save_artifacts(
 ) -> None:
     """Keep a trial's source, weights (safetensors) and curve.
 
+    The source is of the backend that the weights are of.
+
     A network with a module of the user's that no file can import has no source: the trial's
     attribute ``no_source`` then holds the reason.
 
@@ -46,7 +49,7 @@ def save_artifacts(
         files = [Path(folder, CURVE)]
         files[0].write_text(json.dumps(list(curve)), encoding="utf-8")
         try:
-            text = architecture.to_source("pytorch")
+            text = architecture.to_source(backend_of(weights or {}))
         except ExportError as error:
             trial.set_user_attr("no_source", str(error))
         else:

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from neural_automl import _tables as tables
 from neural_automl._arguments import (
+    BackendOption,
     DataOption,
     DeviceOption,
     EarlyStoppingOption,
@@ -51,7 +52,12 @@ from neural_automl._version import __version__
 from neural_automl._worker_command import worker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
-from neural_automl.export import EXPORT_FORMATS, export_architecture, export_notes
+from neural_automl.export import (
+    DEFAULT_FORMATS,
+    EXPORT_FORMATS,
+    export_architecture,
+    export_notes,
+)
 
 app = typer.Typer(
     name="neural-automl",
@@ -99,6 +105,8 @@ def _wrong_options() -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         raise typer.BadParameter(str(error)) from error
+    except ImportError as error:  # it says what to install
+        raise NeuralAutoMLError(str(error)) from error
 
 
 def _read_space(file: Path) -> ArchitectureSpace:
@@ -154,6 +162,7 @@ def search(
     study: SearchStudyOption = None,
     seed: SeedOption = 0,
     device: DeviceOption = "auto",
+    backend: BackendOption = "pytorch",
     timeout: TimeoutOption = None,
     workers: WorkersOption = 1,
     executor: ExecutorOption = None,
@@ -178,6 +187,7 @@ def search(
             search_strategy=strategy,
             rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
+            backend=backend,
             early_stopping_options=pruner_options(early_stopping_option or ()),
             device=device,
             output_dir=output,
@@ -322,7 +332,8 @@ def export(
         list[str] | None,
         typer.Option(
             "--format",
-            help=f"Among {', '.join(EXPORT_FORMATS)}; may be repeated.",
+            help=f"Among {', '.join(EXPORT_FORMATS)}; may be repeated. Default: the backend that "
+            "trained it, dsl and json.",
             show_default=False,
         ),
     ] = None,
@@ -330,10 +341,14 @@ def export(
 ) -> None:
     """Write a trial's network as files that need nothing of this package.
 
-    model.py needs torch alone. With layers of your own it imports the modules that define them:
-    those that are single files are copied beside it, others must be installed where it is used.
+    Each model is loaded in a fresh process, and its outputs are compared, before this says done.
+
+    model.py needs torch alone, keras_model.py Keras, model.onnx any runtime of ONNX. With layers
+    of your own the first two import the modules that define them: those that are single files are
+    copied beside, others must be installed where the model is used.
     """
-    from neural_automl.registry import architecture_of, require_best, space_of
+    from neural_automl.backends import backend_of
+    from neural_automl.registry import architecture_of, card_of, require_best, space_of
     from neural_automl.studies import load_study, storage_errors, storage_url
 
     loaded = load_study(storage, study)
@@ -341,13 +356,15 @@ def export(
         chosen = require_best(loaded) if trial is None else _find_trial(loaded, trial)
         architecture = architecture_of(space_of(loaded), chosen)
         weights = _weights(storage, loaded, chosen)
+        card = card_of(loaded, chosen)
+    written = formats or DEFAULT_FORMATS[backend_of(weights)]
     with _wrong_options():
         files = export_architecture(
-            architecture, output, formats=formats or EXPORT_FORMATS, weights=weights
+            architecture, output, formats=written, weights=weights, card=card
         )
     for path in files:
         typer.echo(str(path))
-    for note in export_notes(architecture) if "model.py" in {path.name for path in files} else ():
+    for note in export_notes(architecture, written):
         typer.echo(f"note: {note}", err=True)
 
 

@@ -66,7 +66,7 @@ class AutoMLEngine:
         executor_type: A name of ``create_executor``, or an executor: where trials run.
         max_workers: Trainings at once; by default one, or, of other executors than
             ``sequential``, one a core.
-        backend: ``pytorch``.
+        backend: ``pytorch`` or ``tensorflow``.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         output_dir: Where the SQLite study lies if no storage is given.
         storage: URL of a database, or path of a SQLite file.

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
-    from torch import nn
 
     from neural_automl.architecture import Architecture, Backend
     from neural_automl.architecture_space import Trial
@@ -60,14 +59,14 @@ def create_dynamic_model(
     trial: Trial,
     hpo_params: Sequence[Mapping[str, Any]] | None = None,
     backend: Backend = "pytorch",
-) -> nn.Module:
+) -> Any:
     """Return the model that a trial decides on, with fresh weights and logits as its output.
 
     Args:
         model_dict: What ``parse_network_with_hpo`` gives.
         trial: Any Optuna trial.
         hpo_params: The list that comes with the dictionary; None where there is none.
-        backend: ``pytorch``.
+        backend: ``pytorch`` or ``tensorflow``.
 
     Raises:
         ShapeError: A layer cannot take the shape that reaches it.
@@ -107,7 +106,7 @@ def optimize_and_return(
         metric: By default ``val_accuracy``, and ``val_mse`` for regression.
         search_strategy: A name of ``create_sampler``, or a sampler.
         early_stopping: A name of ``create_pruner``, or a pruner.
-        backend: ``pytorch``.
+        backend: ``pytorch`` or ``tensorflow``.
         device: ``auto`` or a device's name.
         seed: Of the proposals and the trainings.
         output_dir: Keeps the study, so that another call goes on with it; None keeps nothing.
@@ -155,7 +154,7 @@ class TensorflowGenerator:
         """Return a Python file with the model; it needs TensorFlow alone.
 
         Raises:
+            ExportError: A layer of a user's own has no form for Keras.
             ShapeError: A layer cannot take the shape that reaches it.
-            ValueError: The backend ``tensorflow`` is not there.
         """
         return architecture.to_source("tensorflow")

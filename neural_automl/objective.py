@@ -378,7 +378,9 @@ class ArchitectureObjective:
         return int(of_evaluator or settings["epochs"])
 
     def _fingerprints(self, epochs: int) -> dict[str, str]:
-        text = json.dumps([self._evaluator_settings(), epochs, self.metrics, self.value])
+        # A study may go on with another backend, but no result of one is taken for the other's.
+        backend = getattr(self.evaluator, "backend", None)
+        text = json.dumps([self._evaluator_settings(), backend, epochs, self.metrics, self.value])
         prints = {"evaluator_fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
         of_data = getattr(self.evaluator, "data_fingerprint", None)
         if of_data is not None:

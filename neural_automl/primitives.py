@@ -15,6 +15,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from neural_automl import _formulas as formulas
+from neural_automl import _keras_forms as keras_forms
 from neural_automl import _strides as strides
 from neural_automl import _torch_forms as torch_forms
 
@@ -49,6 +50,7 @@ class Primitive:
         shape: ``(attributes, *input shapes) -> output shape``; raises ``ValueError`` with the
             rule and the value where the input cannot be taken.
         pytorch: ``(attributes, layout, *input shapes) -> ModuleForm``.
+        keras: ``(attributes, *input shapes) -> ModuleForm``, channels last; None has none.
         params: Trainable parameters of the PyTorch form.
         macs: Multiply-adds for one sample.
         layout: The layout that the PyTorch form wants; None takes either.
@@ -63,6 +65,7 @@ class Primitive:
     attributes: tuple[str, ...]
     shape: Callable[..., Shape]
     pytorch: Callable[..., ModuleForm]
+    keras: Callable[..., ModuleForm] | None = None
     params: Callable[..., int] = formulas.none
     macs: Callable[..., int] = formulas.none
     layout: Layout | None = None
@@ -76,12 +79,15 @@ _FIRST: Final[Layout] = "channels_first"
 _LAST: Final[Layout] = "channels_last"
 
 _ROWS: Final = (
-    Primitive("Input", ("shape",), lambda a: tuple(a["shape"]), torch_forms.identity),
+    Primitive(
+        "Input", ("shape",), lambda a: tuple(a["shape"]), torch_forms.identity, keras_forms.identity
+    ),
     Primitive(
         "Dense",
         ("units", "use_bias"),
         lambda a, x: (*x[:-1], a["units"]),
         torch_forms.dense,
+        keras_forms.dense,
         params=formulas.dense_params,
         macs=lambda a, x: prod(x) * a["units"],
         layout=_LAST,
@@ -92,6 +98,7 @@ _ROWS: Final = (
         ("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "use_bias"),
         formulas.conv_shape,
         torch_forms.conv,
+        keras_forms.conv,
         params=formulas.conv_params,
         macs=formulas.conv_macs,
         layout=_FIRST,
@@ -103,6 +110,7 @@ _ROWS: Final = (
         ("padding",),
         formulas.pad_shape,
         torch_forms.pad,
+        keras_forms.pad,
         layout=_FIRST,
         strides=strides.padded,
     ),
@@ -111,6 +119,7 @@ _ROWS: Final = (
         ("offset",),
         formulas.crop_shape,
         torch_forms.crop,
+        keras_forms.crop,
         layout=_FIRST,
         view=True,
         strides=strides.same_strides,
@@ -120,6 +129,7 @@ _ROWS: Final = (
         ("pool_size", "strides", "padding"),
         formulas.pool_shape,
         torch_forms.max_pool,
+        keras_forms.max_pool,
         layout=_FIRST,
         stored=formulas.pool_stored,
         strides=strides.pooled,
@@ -129,6 +139,7 @@ _ROWS: Final = (
         ("pool_size", "strides", "padding"),
         formulas.pool_shape,
         torch_forms.average_pool,
+        keras_forms.average_pool,
         layout=_FIRST,
         stored=formulas.pool_stored,
         strides=strides.pooled,
@@ -138,6 +149,7 @@ _ROWS: Final = (
         ("keepdims",),
         formulas.global_pool_shape,
         torch_forms.global_average_pool,
+        keras_forms.global_average_pool,
         layout=_FIRST,
     ),
     Primitive(
@@ -145,6 +157,7 @@ _ROWS: Final = (
         ("keepdims",),
         formulas.global_pool_shape,
         torch_forms.global_max_pool,
+        keras_forms.global_max_pool,
         layout=_FIRST,
     ),
     Primitive(
@@ -152,6 +165,7 @@ _ROWS: Final = (
         ("momentum", "epsilon", "affine"),
         formulas.same,
         torch_forms.batch_norm,
+        keras_forms.batch_norm,
         params=formulas.affine,
         layout=_FIRST,
         strides=strides.normed,
@@ -161,6 +175,7 @@ _ROWS: Final = (
         ("epsilon",),
         formulas.same,
         torch_forms.layer_norm,
+        keras_forms.layer_norm,
         params=formulas.affine,
         layout=_LAST,
     ),
@@ -169,6 +184,7 @@ _ROWS: Final = (
         ("groups", "epsilon"),
         formulas.group_norm_shape,
         torch_forms.group_norm,
+        keras_forms.group_norm,
         params=formulas.affine,
         layout=_FIRST,
     ),
@@ -177,6 +193,7 @@ _ROWS: Final = (
         ("function",),
         formulas.same,
         torch_forms.activation,
+        keras_forms.activation,
         strides=strides.activated,
     ),
     Primitive(
@@ -184,6 +201,7 @@ _ROWS: Final = (
         ("rate",),
         formulas.same,
         torch_forms.dropout,
+        keras_forms.dropout,
         view=True,
         strides=strides.same_strides,
     ),
@@ -192,16 +210,24 @@ _ROWS: Final = (
         (),
         lambda a, x: (prod(x),),
         torch_forms.flatten,
+        keras_forms.flatten,
         view=True,
     ),
     Primitive(
-        "Reshape", ("shape",), formulas.reshape_shape, torch_forms.reshape, layout=_LAST, view=True
+        "Reshape",
+        ("shape",),
+        formulas.reshape_shape,
+        torch_forms.reshape,
+        keras_forms.reshape,
+        layout=_LAST,
+        view=True,
     ),
     Primitive(
         "Embedding",
         ("input_dim", "output_dim"),
         lambda a, x: (*x, a["output_dim"]),
         torch_forms.embedding,
+        keras_forms.embedding,
         params=lambda a, x: a["input_dim"] * a["output_dim"],
         weighted=True,
     ),
@@ -210,6 +236,7 @@ _ROWS: Final = (
         ("units", "return_sequences"),
         formulas.recurrent_shape,
         torch_forms.lstm,
+        keras_forms.lstm,
         params=formulas.LSTM_PARAMS,
         macs=formulas.LSTM_MACS,
         layout=_LAST,
@@ -221,6 +248,7 @@ _ROWS: Final = (
         ("units", "return_sequences"),
         formulas.recurrent_shape,
         torch_forms.gru,
+        keras_forms.gru,
         params=formulas.GRU_PARAMS,
         macs=formulas.GRU_MACS,
         layout=_LAST,
@@ -232,23 +260,44 @@ _ROWS: Final = (
         ("num_heads", "dropout"),
         formulas.attention_shape,
         torch_forms.multi_head_attention,
+        keras_forms.multi_head_attention,
         params=lambda a, x: 4 * x[1] * x[1] + 4 * x[1],
         macs=formulas.attention_macs,
         layout=_LAST,
         weighted=True,
     ),
-    Primitive("Add", (), formulas.equal_shapes, torch_forms.add, strides=strides.elementwise),
     Primitive(
-        "Multiply", (), formulas.broadcast_shape, torch_forms.multiply, strides=strides.elementwise
+        "Add",
+        (),
+        formulas.equal_shapes,
+        torch_forms.add,
+        keras_forms.add,
+        strides=strides.elementwise,
+    ),
+    Primitive(
+        "Multiply",
+        (),
+        formulas.broadcast_shape,
+        torch_forms.multiply,
+        keras_forms.multiply,
+        strides=strides.elementwise,
     ),
     Primitive(
         "Concatenate",
         (),
         formulas.concatenate_shape,
         torch_forms.concatenate,
+        keras_forms.concatenate,
         strides=strides.joined,
     ),
-    Primitive("Zeros", ("stride",), formulas.zeros_shape, torch_forms.zeros, strides=strides.zeros),
+    Primitive(
+        "Zeros",
+        ("stride",),
+        formulas.zeros_shape,
+        torch_forms.zeros,
+        keras_forms.zeros,
+        strides=strides.zeros,
+    ),
     # Only the lowering to PyTorch makes these; the graph itself is channels-last.
     Primitive("Permute", ("order",), formulas.same, torch_forms.permute, view=True),
 )

@@ -19,8 +19,8 @@ from optuna.trial import FixedTrial
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.backends import BACKENDS, ArchitectureBuilder
+from neural_automl.backends._plan import class_name
 from neural_automl.backends.pytorch import make_plan
-from neural_automl.backends.pytorch._plan import class_name
 from neural_automl.exceptions import ShapeError
 from tests.spaces import SPACES, feasible
 
@@ -296,7 +296,7 @@ def test_backends_are_named(backend: str) -> None:
     with pytest.raises(ValueError, match=message):
         ArchitectureBuilder(backend)
     with pytest.raises(ValueError, match=message):
-        SMALL.build(backend)  # type: ignore[arg-type]
+        SMALL.build(backend)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match=message):
         SMALL.to_source(backend)  # type: ignore[arg-type]
 

@@ -161,7 +161,13 @@ def test_export_runs_without_this_package(searched: Path) -> None:
         check=False,
     )
 
-    assert files == ["architecture.json", "model.py", "network.neural", "weights.safetensors"]
+    assert files == [
+        *("README.md", "architecture.json", "model.py", "network.neural", "weights.safetensors")
+    ]
+    card = (searched / "winner" / "README.md").read_text()
+    assert "| study | Small |" in card
+    assert "| val_accuracy | " in card
+    assert "| `layers[1].Dense.units` | " in card
     assert alone.stdout.strip() == "(2, 10) False", alone.stderr
 
 

@@ -164,7 +164,7 @@ def test_what_is_taken_home(
     )
 
     assert ran.returncode == 0, ran.stderr
-    usual = {"architecture.json", "model.py", "network.neural", "weights.safetensors"}
+    usual = {"README.md", "architecture.json", "model.py", "network.neural", "weights.safetensors"}
     assert {path.name for path in target.iterdir()} == {*usual, *([copied] if copied else ())}
     assert note in ran.stderr
     assert bool(note) == bool(ran.stderr)

@@ -1,13 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from neural_automl.architecture import Architecture
 
-if TYPE_CHECKING:
-    from torch import nn
-
-BACKENDS: Final = ("pytorch",)
+BACKENDS: Final = ("pytorch", "tensorflow")
 
 
 class Suggests(Protocol):
@@ -22,7 +19,7 @@ class ArchitectureBuilder:
     """Builds models of one framework, and writes their source.
 
     Args:
-        backend: ``"pytorch"``.
+        backend: ``"pytorch"`` or ``"tensorflow"``.
 
     Raises:
         ValueError: There is no such backend.
@@ -41,30 +38,46 @@ class ArchitectureBuilder:
             raise ValueError(f"backend must be one of {', '.join(BACKENDS)} but got {backend!r}")
         self.backend = backend
 
-    def build(self, architecture: Architecture | Suggests, trial: Any = None) -> nn.Module:
+    def build(self, architecture: Architecture | Suggests, trial: Any = None) -> Any:
         """Return the model, with fresh weights and logits as its output.
 
         Args:
             architecture: An architecture; or, with a trial, a space to suggest one from.
             trial: An Optuna trial.
 
+        Returns:
+            A ``torch.nn.Module``, which takes images channels first, or a ``keras.Model``, which
+            takes them channels last.
+
         Raises:
+            ExportError: A user's layer has no form for the backend.
+            ImportError: The backend is not installed.
             ShapeError: A layer cannot take the shape that reaches it.
             TypeError: It is neither an architecture nor, with a trial, a space.
         """
-        from neural_automl.backends.pytorch import build
+        resolved = _resolve(architecture, trial)
+        if self.backend == "tensorflow":
+            from neural_automl.backends import tensorflow
 
-        return build(_resolve(architecture, trial))
+            return tensorflow.build(resolved)
+        from neural_automl.backends import pytorch
+
+        return pytorch.build(resolved)
 
     def source(self, architecture: Architecture) -> str:
-        """Return a Python file with the model's class; it needs the framework alone.
+        """Return a Python file that makes the model; it needs the framework alone.
 
         Raises:
+            ExportError: A user's layer has no form for the backend, or cannot be imported.
             ShapeError: A layer cannot take the shape that reaches it.
         """
-        from neural_automl.backends.pytorch import source
+        if self.backend == "tensorflow":
+            from neural_automl.backends import tensorflow
 
-        return source(architecture)
+            return tensorflow.source(architecture)
+        from neural_automl.backends import pytorch
+
+        return pytorch.source(architecture)
 
 
 def _resolve(architecture: Architecture | Suggests, trial: Any) -> Architecture:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from neural_automl.cost import training_bytes
 from neural_automl.data import DataSplits, Task, hash_arrays
-from neural_automl.evaluation._checks import check_at_least_one, check_choice, no_mixed_precision
+from neural_automl.evaluation._checks import (
+    check_at_least_one,
+    check_backend,
+    check_choice,
+    no_mixed_precision,
+)
 from neural_automl.evaluation._context import EvaluationContext
 from neural_automl.evaluation._fit import (
     DATA_LAYOUTS,
@@ -20,7 +25,7 @@ from neural_automl.evaluation._fit import (
     find_move,
     lookup_size,
 )
-from neural_automl.evaluation._names import DEFAULT_METRICS, check_names
+from neural_automl.evaluation._names import DEFAULT_METRICS, check_names, qualified_name
 from neural_automl.evaluation._settings import TrainingSettings, resolve_loss, task_of
 from neural_automl.exceptions import DataError
 from neural_automl.graph import Graph
@@ -30,12 +35,12 @@ if TYPE_CHECKING:
 
     from neural_automl.architecture import Architecture, Backend
     from neural_automl.evaluation._batches import Batches, Form
+    from neural_automl.evaluation._loop import Outcome
     from neural_automl.evaluation._sources import Source
     from neural_automl.evaluation._training import Measure
 
 MetricFunction = Callable[[Any, Any], Any]
 
-_BACKENDS: Final = ("pytorch",)
 _SPLIT_SEED: Final = 0
 # Changed when the same inputs begin to lead to other results.
 _VERSION: Final = 1
@@ -66,11 +71,11 @@ class ArchitectureEvaluator:
             logits and targets at once. A name with ``loss`` or ``error`` in it is better when
             small. The first one decides which epoch is the best. Default: accuracy, or mse, mae
             and r2.
-        backend: ``pytorch``.
+        backend: ``pytorch`` or ``tensorflow``.
         device: ``auto`` (the first of cuda, mps, cpu) or a device's name.
         epochs: Longest training, where it is not the architecture's own to say.
         mixed_precision: ``auto`` uses it on CUDA, and it exists there alone.
-        threads: For PyTorch on the CPU while it trains; None leaves them alone.
+        threads: On the CPU; None leaves them alone. TensorFlow takes them once in a process.
         keep: Whether the weights of the ``last`` or of the ``best`` epoch are kept.
         data_layout: ``channels_last`` or ``channels_first`` images; ``auto`` compares shapes.
         data_fingerprint: Name for the data, where reading it to make one takes too long.
@@ -110,7 +115,7 @@ class ArchitectureEvaluator:
     ) -> None:
         from neural_automl.evaluation._sources import open_source
 
-        check_choice("backend", backend, _BACKENDS)
+        check_backend(backend)
         check_choice("task", task, ("auto", "classification", "regression"))
         check_choice("keep", keep, ("last", "best"))
         check_choice("data_layout", data_layout, DATA_LAYOUTS)
@@ -160,21 +165,13 @@ class ArchitectureEvaluator:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of what changes a result, but for the data, the seed and the epochs."""
-        own = {
-            name: ".".join(
-                str(getattr(function, part, getattr(type(function), part)))
-                for part in ("__module__", "__qualname__")
-            )
-            for name, function in self._own.items()
-        }
+        """Hash of what changes a result, but for data, seed, epochs and backend."""
         held_out = None if self._validation is not None else self._validation_split
         settings = {
             "version": _VERSION,
-            "backend": self.backend,
             "task": self._task,
             "metrics": self._names,
-            "own_metrics": own,
+            "own_metrics": {name: qualified_name(own) for name, own in self._own.items()},
             "keep": self._keep,
             "monitor": self._monitor,
             "mixed_precision": self._mixed_precision,
@@ -233,10 +230,12 @@ class ArchitectureEvaluator:
         Raises:
             ValueError: They cannot be had.
         """
-        device = self._choose_device("auto")
+        from neural_automl.evaluation import _frameworks
+
+        device = _frameworks.place(self.backend, self.device)
         if self._mixed_precision is True and device.type != "cuda":
             raise ValueError(no_mixed_precision(device))
-        return str(device)
+        return _frameworks.device_name(self.backend, self.device)
 
     def evaluate(self, architecture: Architecture, context: EvaluationContext) -> dict[str, float]:
         """Train an architecture and return its metrics.
@@ -255,23 +254,25 @@ class ArchitectureEvaluator:
             OutOfMemoryError: There is no room for the network.
             ValueError: The device is not there, or a metric is for another task.
         """
-        from neural_automl.evaluation import _device
-        from neural_automl.evaluation._training import load_weights, train
+        from neural_automl.backends import weights_for
+        from neural_automl.evaluation import _device, _frameworks
 
         self.check(architecture)
-        device = self._choose_device(context.device)
+        asked = self.device if context.device == "auto" else context.device
+        device = _frameworks.place(self.backend, asked)
+        framework = _frameworks.module_of(self.backend)
         settings = TrainingSettings.of(architecture)
         measure = self._measure(architecture, device)
         _device.check_memory(training_bytes(architecture.graph, settings.batch_size), device)
 
         def run() -> dict[str, float]:
             training, validation = self._place(architecture, settings, device)
-            model = architecture.build(self.backend)
+            model = _frameworks.build(architecture, self.backend, device)
             start = context.load_weights()
             if start is not None:
-                load_weights(model, start)
-            outcome = train(
-                model.to(device),
+                framework.load_weights(model, weights_for(self.backend, start, architecture))
+            outcome: Outcome = framework.train(
+                model,
                 training,
                 validation,
                 settings,
@@ -284,7 +285,7 @@ class ArchitectureEvaluator:
             context.keep_weights(outcome.weights)
             return outcome.metrics
 
-        with _device.limited_threads(self.threads), _device.seeded(context.seed, device):
+        with _frameworks.session(self.backend, asked, context.seed, self.threads):
             metrics = _device.guard_memory(run, device)
         _device.release(device)
         return metrics
@@ -296,7 +297,7 @@ class ArchitectureEvaluator:
 
         Args:
             architecture: What was trained.
-            weights: Tensors by name, as ``keep_weights`` got them.
+            weights: Tensors by name, as ``keep_weights`` got them, of either backend.
             device: ``auto`` is the evaluator's own.
 
         Returns:
@@ -306,13 +307,14 @@ class ArchitectureEvaluator:
             DataError: There is no test data, or it does not fit.
             EvaluationError: The weights are another architecture's.
         """
-        from neural_automl.evaluation import _device
+        from neural_automl.backends import weights_for
+        from neural_automl.evaluation import _device, _frameworks
         from neural_automl.evaluation._sources import open_source
-        from neural_automl.evaluation._training import load_weights, validate
 
         if self._test_data is None:
             raise DataError("there is no test data; give `test_data`")
-        place = self._choose_device(device)
+        asked = self.device if device == "auto" else device
+        place = _frameworks.place(self.backend, asked)
         test = open_source(self._test_data, "test")
         loss = self._loss(architecture)
         self._check_source(test, architecture.graph, loss, "test")
@@ -320,12 +322,14 @@ class ArchitectureEvaluator:
         measure = self._measure(architecture, place)
 
         def run() -> dict[str, float]:
-            model = architecture.build(self.backend).to(place)
-            load_weights(model, weights)
+            framework = _frameworks.module_of(self.backend)
+            model = _frameworks.build(architecture, self.backend, place)
+            framework.load_weights(model, weights_for(self.backend, weights, architecture))
             batches = test.place(place, self._form(test, architecture.graph, loss))
-            return validate(model, batches, settings.batch_size, measure, "test_", place)
+            made = framework.validate(model, batches, settings.batch_size, measure, "test_", place)
+            return dict(made)
 
-        with _device.limited_threads(self.threads), _device.seeded(0, place):
+        with _frameworks.session(self.backend, asked, 0, self.threads):
             metrics = _device.guard_memory(run, place)
         _device.release(place)
         return metrics
@@ -333,11 +337,6 @@ class ArchitectureEvaluator:
     def __getstate__(self) -> dict[str, Any]:
         # Tensors on a device are made again where they are needed.
         return {**self.__dict__, "_placed": {}}
-
-    def _choose_device(self, asked: str) -> torch.device:
-        from neural_automl.evaluation._device import choose_device
-
-        return choose_device(self.device if asked == "auto" else asked)
 
     def _loss(self, target: Architecture | Graph) -> str:
         graph, loss = (target, None) if isinstance(target, Graph) else (target.graph, target.loss)

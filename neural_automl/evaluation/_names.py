@@ -39,3 +39,9 @@ def check_names(names: Iterable[str], task: Task | None = None) -> None:
                 f"`metrics`{what} must be among {', '.join(known)} but got {name!r}"
                 + did_you_mean(name, known)
             )
+
+
+def qualified_name(function: object) -> str:
+    """Return a function's, or another callable's class's, module and name."""
+    parts = ("__module__", "__qualname__")
+    return ".".join(str(getattr(function, part, getattr(type(function), part))) for part in parts)

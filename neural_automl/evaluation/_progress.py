@@ -45,7 +45,6 @@ class Progress:
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` takes: it refers to the tensors, later training changes them."""
-        histories = {name: self.tracker.history(name) for name in self.tracker.names}
         return {
             "weights": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict()["state"],
@@ -55,7 +54,7 @@ class Progress:
             "step": self.step,
             "epoch": self.epoch,
             "seconds": self.seconds,
-            "histories": histories,
+            "histories": histories_of(self.tracker),
             "best_weights": self.best_weights,
         }
 
@@ -74,9 +73,7 @@ class Progress:
             _set_random_state(self._device(), state["random"])
             self.step, self.epoch = state["step"], state["epoch"]
             self.seconds, self.best_weights = state["seconds"], state["best_weights"]
-            for name, history in state["histories"].items():
-                for epoch, value in history.items():
-                    self.tracker.update(epoch, {name: value})
+            refill(self.tracker, state["histories"])
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise EvaluationError(f"the checkpoint does not fit this training: {error}") from error
 
@@ -93,6 +90,18 @@ class Progress:
 
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
+
+
+def histories_of(tracker: MetricTracker) -> dict[str, dict[int, float]]:
+    """Return the values of each metric by epoch."""
+    return {name: tracker.history(name) for name in tracker.names}
+
+
+def refill(tracker: MetricTracker, histories: Mapping[str, Mapping[int, float]]) -> None:
+    """Give an empty tracker what another one held."""
+    for name, history in histories.items():
+        for epoch, value in history.items():
+            tracker.update(epoch, {name: value})
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:

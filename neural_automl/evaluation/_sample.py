@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neural_automl.evaluation._frameworks import place
 from neural_automl.evaluation._settings import TrainingSettings
 from neural_automl.exceptions import DataError
 
@@ -34,7 +35,7 @@ def sample_batch(
     import torch
 
     evaluator.check(architecture)
-    device = evaluator._choose_device("auto")
+    device = place(evaluator.backend, evaluator.device)
     training, _ = evaluator._place(architecture, TrainingSettings.of(architecture), device)
     inputs, targets = next(training.training(size, torch.Generator().manual_seed(seed)))
     if len(inputs) < size:

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from neural_automl.evaluation._batches import Batches
 from neural_automl.evaluation._context import EvaluationContext
+from neural_automl.evaluation._loop import (
+    Clock,
+    Keep,
+    Learner,
+    Outcome,
+    learning_rate,
+    run_epochs,
+)
 from neural_automl.evaluation._losses import make_losses
 from neural_automl.evaluation._metrics import compute
 from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
 from neural_automl.evaluation._progress import Progress
-from neural_automl.evaluation._settings import TrainingSettings, make_schedule
-from neural_automl.evaluation._tracker import MetricTracker
-from neural_automl.exceptions import DataError, DivergenceError, EvaluationError
-from neural_automl.values import Call
+from neural_automl.evaluation._settings import TrainingSettings
+from neural_automl.exceptions import DataError, EvaluationError
 
 Step: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-Keep: TypeAlias = Literal["last", "best"]
-Clock: TypeAlias = Callable[[], float]
 
 # Validation keeps no gradients, so that larger batches fit than those of training.
 _VALIDATION_BATCH: Final = 256
@@ -53,21 +56,6 @@ class Measure:
         return self.wanted or f"val_{next(iter((*self.names, *self.own)), 'loss')}"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A training at its end.
-
-    Args:
-        metrics: Flat, of the last and of the best epoch.
-        weights: Tensors on the CPU, by name.
-        epoch: That the weights come from, from 1.
-    """
-
-    metrics: dict[str, float]
-    weights: dict[str, Tensor]
-    epoch: int
-
-
 def train(
     model: nn.Module,
     training: Batches,
@@ -90,43 +78,24 @@ def train(
     scaler = torch.amp.GradScaler(device.type) if measure.autocast else None
     shuffle = torch.Generator().manual_seed(context.seed)
     progress = Progress(model, optimizer, shuffle, scaler)
-    earlier = context.load_checkpoint()
-    if earlier is not None:
-        progress.restore(earlier)
-    take_step = make_step(model, optimizer, settings, measure, device, scaler)
-    rate = _learning_rate(settings, training, context.epochs)
-    tracker, monitor = progress.tracker, measure.monitor
-
-    def is_over() -> bool:
-        if context.should_stop() or _is_out_of_patience(tracker, settings.patience):
-            return True
-        return progress.epoch >= context.epochs
-
-    while progress.epoch == 0 or not is_over():
-        start = clock()
-        losses = make_losses(device, progress.epoch + 1)
-        for x, y in training.training(settings.batch_size, shuffle):
-            if rate is not None:
-                optimizer.param_groups[0]["lr"] = rate(progress.step)
-            losses.add(take_step(x, y), len(x))
-            progress.step += 1
-        metrics = {"train_loss": losses.mean()}
-        metrics.update(validate(model, validation, settings.batch_size, measure, "val_", device))
-        progress.epoch += 1
-        _check_finite(metrics, progress.epoch)
-        tracker.update(progress.epoch, metrics)
-        if keep == "best" and tracker.best_step(monitor) == progress.epoch:
-            progress.best_weights = weights_on_cpu(model)
-        progress.seconds += clock() - start
-        context.report(progress.epoch, metrics)
-        context.save_checkpoint(progress.state())
-    summary = tracker.summary()
-    summary["best_epoch"] = float(tracker.best_step(monitor))
-    summary["epochs"] = float(progress.epoch)
-    summary["train_seconds"] = progress.seconds
-    if progress.best_weights is None:
-        return Outcome(summary, weights_on_cpu(model), progress.epoch)
-    return Outcome(summary, progress.best_weights, tracker.best_step(monitor))
+    learner = Learner(
+        take_step=make_step(model, optimizer, settings, measure, device, scaler),
+        set_rate=lambda rate: optimizer.param_groups[0].update(lr=rate),
+        validate=lambda: validate(model, validation, settings.batch_size, measure, "val_", device),
+        weights=lambda: weights_on_cpu(model),
+        losses=lambda epoch: make_losses(device, epoch),
+    )
+    return run_epochs(
+        learner,
+        progress,
+        lambda: training.training(settings.batch_size, shuffle),
+        learning_rate(settings, training, context.epochs),
+        context,
+        patience=settings.patience,
+        monitor=measure.monitor,
+        keep=keep,
+        clock=clock,
+    )
 
 
 def make_step(
@@ -195,18 +164,33 @@ def validate(
 ) -> dict[str, float]:
     """Return the loss and metrics of a data set, their names with a prefix."""
     model.eval()
-    outputs, targets = [], []
     with torch.inference_mode(), torch.autocast(device.type, enabled=measure.autocast):
-        for x, y in batches.whole(max(batch_size, _VALIDATION_BATCH)):
-            outputs.append(model(x))
-            targets.append(y)
+        outputs, targets = predict(model, batches, batch_size)
     model.train()
+    return measured(outputs, targets, measure, prefix)
+
+
+def predict(
+    model: Callable[[Tensor], Tensor], batches: Batches, batch_size: int
+) -> tuple[Tensor, Tensor]:
+    """Return the outputs for all of a data set, and its targets.
+
+    Raises:
+        DataError: It gave no batch.
+    """
+    outputs, targets = [], []
+    for x, y in batches.whole(max(batch_size, _VALIDATION_BATCH)):
+        outputs.append(model(x))
+        targets.append(y)
     if not outputs:
         raise DataError("the validation data gave no batch")
+    return torch.cat(outputs), torch.cat(targets)
+
+
+def measured(outputs: Tensor, targets: Tensor, measure: Measure, prefix: str) -> dict[str, float]:
+    """Return the loss and metrics of outputs, their names with a prefix."""
     with torch.inference_mode():
-        values = compute(
-            torch.cat(outputs), torch.cat(targets), measure.loss, measure.names, measure.own
-        )
+        values = compute(outputs, targets, measure.loss, measure.names, measure.own)
     return {f"{prefix}{name}": value for name, value in values.items()}
 
 
@@ -225,25 +209,3 @@ def load_weights(model: nn.Module, weights: Mapping[str, Any]) -> None:
         model.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise EvaluationError(f"the weights do not fit: {error}") from error
-
-
-def _learning_rate(
-    settings: TrainingSettings, training: Batches, epochs: int
-) -> Callable[[int], float] | None:
-    """Return the learning rate by step, from 0; None where it does not change."""
-    if not isinstance(settings.learning_rate, Call):
-        return None
-    steps = training.steps(settings.batch_size)
-    return make_schedule(settings.learning_rate, None if steps is None else steps * epochs)
-
-
-def _is_out_of_patience(tracker: MetricTracker, patience: int | None) -> bool:
-    if patience is None:
-        return False
-    return tracker.last_step("val_loss") - tracker.best_step("val_loss") >= patience
-
-
-def _check_finite(metrics: Mapping[str, float], epoch: int) -> None:
-    for name, value in metrics.items():
-        if not isfinite(value):
-            raise DivergenceError(f"{name} became {value} in epoch {epoch}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._forms import APPLY, Call, ModuleForm, Promise
+from neural_automl._forms import APPLY, ModuleForm, Promise
 from neural_automl.exceptions import NeuralAutoMLError, excerpt
+from neural_automl.layers._constructors import Constructor, constructor_of, stem_of
 from neural_automl.layers._lowering import forget_checked
 from neural_automl.layers._table import ALIASES, LAYERS, Block, LayerType, Values, register_rows
 from neural_automl.parameters import Kind, Parameter, as_integer
@@ -108,7 +108,10 @@ def register_layer(
             ``input_shape`` (channels-last); or a function ``(values, input_shape) -> module``. It
             makes a new module each time, whose sizes are known and which returns one tensor with
             as many samples as it gets.
-        keras: The same for Keras; kept until a backend asks for it.
+        keras: The same for ``backend="tensorflow"``: a class of Keras layers, or a function
+            ``(values, input_shape, name) -> layer``. Both are called with ``name``, which the layer
+            must bear so that its weights are found again, and take and give channels last. None:
+            a network with the layer can't be built for TensorFlow.
         layout: The layout in which the module takes and gives more than one axis: PyTorch's
             ``"channels_first"``, (batch, channels, height, width) or (batch, channels, length);
             or ``"channels_last"``, what a linear layer, an attention or a recurrent layer takes.
@@ -141,14 +144,15 @@ def register_layer(
             raise TypeError(f"'{key}' must be a function but got {excerpt(function)}")
     if layout not in _LAYOUTS:
         raise ValueError(f"layout must be one of {', '.join(_LAYOUTS)} but got {excerpt(layout)}")
-    if keras is not None and not callable(keras):
-        raise TypeError(f"'keras' must be a class or a function but got {excerpt(keras)}")
-    user = _UserLayer(name, shape, params, macs, _constructor(pytorch, rows), layout)
+    constructor = constructor_of("pytorch", pytorch, rows)
+    keras_constructor = None if keras is None else constructor_of("keras", keras, rows)
+    user = _UserLayer(name, shape, params, macs, constructor, keras_constructor, layout)
     primitive = Primitive(
         name,
         tuple(parameter.name for parameter in rows),
         user.output,
         user.form,
+        None if keras is None else user.keras_form,
         params=user.params,
         macs=user.macs,
         layout=layout,
@@ -262,57 +266,7 @@ def _of_default(name: Any, default: Any) -> Parameter:
     return Parameter(str(name), _KINDS[type(default)], default)
 
 
-# --- the module -----------------------------------------------------------------------------
-
-#: From the values and the input's shape to the call of the constructor.
-Constructor = Callable[[Mapping[str, Any], Shape], Call]
-
-
-def _constructor(pytorch: Any, rows: Sequence[Parameter]) -> Constructor:
-    """Return what writes the call of a class or function down.
-
-    Raises:
-        TypeError: It is neither, or cannot be called so.
-    """
-    names = [row.name for row in rows]
-    if not inspect.isclass(pytorch) and not inspect.isroutine(pytorch):
-        raise TypeError(
-            "'pytorch' must be a class of modules or a function (values, input_shape) -> module "
-            f"but got {excerpt(pytorch)}"
-        )
-    signature = inspect.signature(pytorch)
-    if inspect.isclass(pytorch):
-        of_input = [
-            name
-            for name in ("in_channels", "input_shape")
-            if name in signature.parameters and name not in names
-        ]
-        _bind(pytorch, signature, (), dict.fromkeys([*of_input, *names]))
-
-        def of_class(values: Mapping[str, Any], x: Shape) -> Call:
-            known = {"in_channels": x[-1], "input_shape": x}
-            arguments = {name: known[name] for name in of_input} | dict(values)
-            return Call(pytorch, (), tuple(arguments.items()))
-
-        return of_class
-    _bind(pytorch, signature, ({}, ()), {})
-    return lambda values, x: Call(pytorch, (dict(values), x))
-
-
-def _bind(
-    target: Callable[..., Any],
-    signature: inspect.Signature,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> None:
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        given = ", ".join(kwargs) if not args else "(values, input_shape)"
-        raise TypeError(
-            f"{getattr(target, '__qualname__', target)} can't be called with "
-            f"{given or 'no values'}: {error}"
-        ) from error
+# --- the row ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +278,7 @@ class _UserLayer:
     params_of: Fact
     macs_of: Fact
     construct: Constructor
+    construct_keras: Constructor | None
     layout: Layout
 
     def lower(self, b: GraphBuilder, x: int, v: Values, blocks: Sequence[Block]) -> int:
@@ -382,13 +337,10 @@ class _UserLayer:
         if self.layout == "channels_first":
             made = (made[-1], *made[:-1])
         promise = Promise(self.name, self.params(a, x), made)
-        return ModuleForm(APPLY, self.construct(a, x), _stem(self.name), promise)
+        return ModuleForm(APPLY, self.construct(a, x), stem_of(self.name), promise)
 
-
-def _stem(name: str) -> str:
-    """Return a name as the stem of an attribute: MyBlock2 is my_block2_, then numbered."""
-    # Python renames what begins with two underscores in a class.
-    stem = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().lstrip("_") or "layer"
-    if stem[0].isdigit():
-        stem = f"layer{stem}"
-    return f"{stem}_" if stem[-1].isdigit() else stem
+    def keras_form(self, a: Values, x: Shape) -> ModuleForm:
+        if self.construct_keras is None:
+            raise AssertionError("a row without a Keras form was asked for it")
+        promise = Promise(self.name, self.params(a, x), self.output(a, x))
+        return ModuleForm(APPLY, self.construct_keras(a, x), stem_of(self.name), promise)

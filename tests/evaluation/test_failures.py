@@ -190,7 +190,7 @@ def test_a_metric_for_another_task_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"backend": "jax"}, "`backend` must be one of 'pytorch' but got 'jax'"),
+        ({"backend": "jax"}, "`backend` must be one of 'pytorch', 'tensorflow' but got 'jax'"),
         ({"task": "ranking"}, "`task` must be one of"),
         ({"keep": "all"}, "`keep` must be one of 'last', 'best'"),
         ({"data_layout": "NCHW"}, "`data_layout` must be one of"),

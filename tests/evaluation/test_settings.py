@@ -9,10 +9,10 @@ import torch
 from torch import nn
 
 from neural_automl.evaluation._batches import TensorBatches
+from neural_automl.evaluation._loop import learning_rate
 from neural_automl.evaluation._losses import DeviceLosses, HostLosses, Losses, make_losses
 from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
 from neural_automl.evaluation._settings import TrainingSettings, make_schedule
-from neural_automl.evaluation._training import _learning_rate
 from neural_automl.exceptions import DataError, DivergenceError, EvaluationError
 from neural_automl.hyperparameters import LOSSES, OPTIMIZERS
 from neural_automl.values import Call
@@ -184,7 +184,7 @@ def test_a_cosine_falls_over_the_whole_training() -> None:
         batch_size=5,
     )
     batches = TensorBatches(torch.zeros(10, 4), torch.zeros(10), CPU)
-    rate = _learning_rate(settings, batches, epochs=2)
+    rate = learning_rate(settings, batches, epochs=2)
     assert rate is not None
     rates = [rate(step) for step in range(4)]
     assert rates == pytest.approx([0.5 * (1 + cos(pi * step / 4)) for step in range(4)])
@@ -193,7 +193,7 @@ def test_a_cosine_falls_over_the_whole_training() -> None:
 def test_a_constant_rate_is_left_alone() -> None:
     settings = settings_of(Call("SGD", {"learning_rate": 0.125}))
     batches = TensorBatches(torch.zeros(10, 4), torch.zeros(10), CPU)
-    assert _learning_rate(settings, batches, epochs=2) is None
+    assert learning_rate(settings, batches, epochs=2) is None
     optimizer = make_optimizer(nn.Linear(1, 1), settings, CPU)
     assert optimizer.param_groups[0]["lr"] == 0.125
 

@@ -16,6 +16,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_forms",
         "_formulas",
         "_imports",
+        "_keras_forms",
         "_lowering",
         "_similarity",
         "_strides",

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neural_automl.backends.pytorch._plan import class_name, make_plan
+from neural_automl.backends._plan import class_name
+from neural_automl.backends.pytorch._plan import make_plan
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,7 +15,7 @@ from torch.nn.parameter import is_lazy
 from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, Promise
 
 if TYPE_CHECKING:
-    from neural_automl.backends.pytorch._plan import Plan
+    from neural_automl.backends._plan import Plan
 
 _ROOTS: Final = {"torch": torch, "nn": nn, "F": functional}
 _INFIX: Final = {"+": operator.add, "*": operator.mul}

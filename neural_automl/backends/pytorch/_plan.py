@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
-import keyword
-import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from neural_automl._forms import Apply, Input, call
 from neural_automl._strides import suggests_channels_last
+from neural_automl.backends._plan import Plan, Step
 from neural_automl.cost import inputs_of
 from neural_automl.graph import layouts, natural_layout
 from neural_automl.primitives import PRIMITIVES, Layout
@@ -24,45 +22,6 @@ _FIRST: Final[Layout] = "channels_first"
 #: To the other layout, by the number of axes with the batch.
 _TO_FIRST: Final = {3: (0, 2, 1), 4: (0, 3, 1, 2)}
 _TO_LAST: Final = {3: (0, 2, 1), 4: (0, 2, 3, 1)}
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of the model's forward pass.
-
-    Args:
-        name: Attribute of the module that holds its weights, or an empty string.
-        form: Constructor and expression.
-        inputs: The values it reads: 0 is the model's input, ``n`` the result of step ``n - 1``.
-    """
-
-    name: str
-    form: ModuleForm
-    inputs: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a PyTorch model does, in order.
-
-    Args:
-        steps: One for each value after the input.
-        output: The value that the model puts out.
-        graph: Where it comes from.
-    """
-
-    steps: tuple[Step, ...]
-    output: int
-    graph: Graph
-
-    def last_uses(self) -> list[int]:
-        """Return, for each value, the last step that reads it (past the end: the output)."""
-        last = [-1] * (len(self.steps) + 1)
-        for index, step in enumerate(self.steps):
-            for source in step.inputs:
-                last[source] = index
-        last[self.output] = len(self.steps)
-        return last
 
 
 def make_plan(graph: Graph) -> Plan:
@@ -99,14 +58,14 @@ class _Planner:
             sizes = (-1, shapes[0][-1], *shapes[0][:-1])
             laid = call("torch.reshape", call("torch.flatten", Input(0), 1), sizes)
             form = replace(form, forward=Apply((laid,)))
-        self._values[index, layout] = self._append(form, inputs)
+        self._values[index, layout] = self._append(form, inputs, index)
 
-    def _append(self, form: ModuleForm, inputs: tuple[int, ...]) -> int:
+    def _append(self, form: ModuleForm, inputs: tuple[int, ...], node: int) -> int:
         name = ""
         if form.module is not None:
             self._counts[form.name] += 1
             name = f"{form.name}{self._counts[form.name]}"
-        self._steps.append(Step(name, form, inputs))
+        self._steps.append(Step(name, form, inputs, node))
         return len(self._steps)
 
     def _value(self, node: int, layout: Layout) -> int:
@@ -118,17 +77,5 @@ class _Planner:
         if (node, layout) not in self._values:
             order = (_TO_FIRST if layout == _FIRST else _TO_LAST)[len(shape) + 1]
             form = PRIMITIVES["Permute"].pytorch({"order": order}, made_in, shape)
-            self._values[node, layout] = self._append(form, (self._values[node, made_in],))
+            self._values[node, layout] = self._append(form, (self._values[node, made_in],), node)
         return self._values[node, layout]
-
-
-#: What the file uses or a reader could confuse: l, I and O look like digits.
-_TAKEN: Final = {"torch", "nn", "F", "Tensor", "annotations", "l", "I", "O", "__debug__"}
-_LONGEST: Final = 40
-
-
-def class_name(name: str) -> str:
-    """Return a network's name as the name of a Python class, cut at 40 characters."""
-    cleaned = re.sub(r"\W", "_", name, flags=re.ASCII)[:_LONGEST] or "Network"
-    taken = cleaned in _TAKEN or keyword.iskeyword(cleaned) or hasattr(builtins, cleaned)
-    return f"Network_{cleaned}"[:_LONGEST] if cleaned[0].isdigit() or taken else cleaned

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from keyword import iskeyword
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from neural_automl.exceptions import ExportError
 
@@ -13,23 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from neural_automl._forms import Call
-
-#: Names that the file has already.
-_TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super", "self")
+    from neural_automl.backends._plan import Plan
 
 
 def imports_of(
-    functions: Iterable[Callable[..., Any]], class_name: str
+    functions: Iterable[Callable[..., Any]], names: Iterable[str]
 ) -> tuple[dict[Callable[..., Any], str], list[str]]:
     """Return how a file writes a user's classes and functions, and the lines that import them.
 
     Args:
-        class_name: Of the network, which none of them may take.
+        names: That the file has already.
 
     Raises:
         ExportError: A file cannot import one: it stands in a script, a notebook or a function.
     """
-    taken = {*_TAKEN, class_name}
+    taken = set(names)
     written: dict[Callable[..., Any], str] = {}
     roots: dict[tuple[str, str], str] = {}
     for function in functions:
@@ -49,6 +48,17 @@ def imports_of(
         for (module, root), name in roots.items()
     ]
     return written, lines
+
+
+def functions_of(plan: Plan) -> list[Callable[..., Any]]:
+    """Return the classes and functions of a user's own that a plan calls."""
+    modules = (step.form.module for step in plan.steps)
+    return [call.function for call in modules if call is not None and callable(call.function)]
+
+
+def written(form: Call, names: Mapping[Callable[..., Any], str]) -> Call:
+    """Return a call of a user's class or function with the name that the file has for it."""
+    return form if isinstance(form.function, str) else replace(form, function=names[form.function])
 
 
 def modules_of(functions: Iterable[Callable[..., Any]]) -> list[str]:
