@@ -114,6 +114,7 @@ EXACT = tuple(name for name in OPTIMIZERS if name != "Nadam")
 def losses_of_both(architecture: Architecture, loss: str, data: Any, count: int = 6) -> Any:
     """Return the losses of some steps from equal weights on equal batches."""
     settings = TrainingSettings.of(architecture)
+    torch.manual_seed(0)
     module, model = architecture.build("pytorch"), architecture.build("tensorflow")
     transfer_weights(module, model, architecture)
     measure = _training.Measure(loss, (), {}, autocast=False)
