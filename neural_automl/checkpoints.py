@@ -153,12 +153,12 @@ class Leftovers:
     """
 
     def __init__(self) -> None:
-        self._trials: list[_Leftover] = []
+        self._trials: dict[_Leftover, None] = {}  # a set in order, which threads may share
         weakref.finalize(self, _remove_quietly, self._trials)
 
     def note(self, store: ArtifactStore, trial: Trial) -> None:
         """Remember a trial that keeps checkpoints."""
-        self._trials.append(_Leftover(store, trial.study, trial._trial_id))
+        self._trials[_Leftover(store, trial.study, trial._trial_id)] = None
 
     def remove(self) -> None:
         """Remove the checkpoints of trials that have ended."""
@@ -168,24 +168,24 @@ class Leftovers:
         return Leftovers, ()  # those of another process are its own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Leftover:
     store: ArtifactStore
     study: optuna.Study
     trial_id: int
 
 
-def _remove(trials: list[_Leftover]) -> None:
+def _remove(trials: dict[_Leftover, None]) -> None:
     for leftover in tuple(trials):
         trial = leftover.study._storage.get_trial(leftover.trial_id)
         if trial.state == TrialState.RUNNING:
             continue
         if trial.state.is_finished():
             remove_checkpoints(leftover.store, leftover.study, trial)
-        trials.remove(leftover)  # one that waits is whoever's takes it up
+        trials.pop(leftover, None)  # one that waits is whoever's takes it up
 
 
-def _remove_quietly(trials: list[_Leftover]) -> None:
+def _remove_quietly(trials: dict[_Leftover, None]) -> None:
     # At the end of a process the database may be gone; the files stay then.
     with contextlib.suppress(OptunaError, SQLAlchemyError, OSError, KeyError):
         _remove(trials)
