@@ -13,7 +13,9 @@ from optuna.trial import FrozenTrial
 
 from neural_automl._budget import Budget
 from neural_automl._fallbacks import fallbacks_forbidden
+from neural_automl._leases import Watch
 from neural_automl._options import lookup
+from neural_automl._recovery import recover
 from neural_automl._rung_start import check_rungs
 from neural_automl._rungs import RUNG, Rungs
 from neural_automl._search_checks import check_data, check_names, measured
@@ -305,6 +307,7 @@ class AutoMLEngine:
         )
         study.set_user_attr("strategy", strategy)
         study.set_user_attr("max_trials", max_trials)
+        recover(study, Watch())  # what a search held that was killed on this machine
         _queue_interrupted(study)
         return study
 
