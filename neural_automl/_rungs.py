@@ -63,7 +63,7 @@ class Rungs:
 
     def __post_init__(self) -> None:
         if len(self.epochs) < 2:
-            raise ValueError(f"`rungs` must be at least 2 but got {_listed(self.epochs)}")
+            raise ValueError(f"`rungs` must be two numbers or more but got {_listed(self.epochs)}")
         for epochs in self.epochs:
             if not _is_count(epochs) or epochs < 1:
                 raise ValueError(

@@ -181,14 +181,14 @@ def _saved_text(summary: StudySummary) -> str:
 
 def _counts_text(summary: StudySummary) -> str:
     """Return the trials in words: those that trained, then all others."""
-    complete = summary.trials.get("complete", 0)
     text = f"{summary.trained} trained"
     if summary.trained:
-        stopped = summary.trained - complete - summary.lower_rungs
-        text += f": {complete} to the end, {stopped} stopped early"
+        complete = summary.trained - summary.stopped - summary.lower_rungs
+        text += f": {complete} to the end, {summary.stopped} stopped early"
         if summary.lower_rungs:
             text += f", {summary.lower_rungs} on lower rungs"
     others = {
+        "repeats": summary.repeats,
         "infeasible": summary.infeasible,
         "interrupted": summary.interrupted,
         "failed": summary.trials.get("fail", 0) - summary.interrupted,

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import warnings
-import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna.artifacts.exceptions import ArtifactNotFound
-from optuna.exceptions import OptunaError
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from neural_automl._leases import ATTEMPTS
 from neural_automl._packing import compress, decompress, pack, unpack
@@ -147,14 +143,10 @@ class Checkpoints:
 
 
 class Leftovers:
-    """The checkpoints of trials that this process has trained: removed once a trial was told.
-
-    What is left is removed at the end of the process at the latest.
-    """
+    """The checkpoints of trials that this process has trained: removed once a trial was told."""
 
     def __init__(self) -> None:
         self._trials: dict[_Leftover, None] = {}  # a set in order, which threads may share
-        weakref.finalize(self, _remove_quietly, self._trials)
 
     def note(self, store: ArtifactStore, trial: Trial) -> None:
         """Remember a trial that keeps checkpoints."""
@@ -183,12 +175,6 @@ def _remove(trials: dict[_Leftover, None]) -> None:
         if trial.state.is_finished():
             remove_checkpoints(leftover.store, leftover.study, trial)
         trials.pop(leftover, None)  # one that waits is whoever's takes it up
-
-
-def _remove_quietly(trials: dict[_Leftover, None]) -> None:
-    # At the end of a process the database may be gone; the files stay then.
-    with contextlib.suppress(OptunaError, SQLAlchemyError, OSError, KeyError):
-        _remove(trials)
 
 
 def load_checkpoint(store: ArtifactStore, kept: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import optuna
 
 from neural_automl._budget import set_budget
+from neural_automl._leases import Watch
+from neural_automl._recovery import recover
 from neural_automl._running import default_workers, queue_interrupted, run_search
 from neural_automl._search_checks import (
     check_data,
@@ -338,6 +340,7 @@ class AutoMLEngine:
         objective.artifact_store = make_artifact_store(artifacts)
         data = self._loaded[1] if objective.evaluator is self._loaded[0] else None
         StudySettings(self._recorded, epochs, data, str(artifacts.absolute())).write(study)
+        recover(study, Watch())  # what a search held that was killed on this machine
         queue_interrupted(study)
         return study
 

@@ -38,6 +38,7 @@ class StudySummary:
         name: Of the study.
         trials: All trials, by the name of their state, in lower case.
         trained: Trials that trained, to their end or until they were stopped.
+        stopped: Those of them that were stopped early, not by a rung.
         promotions: Those of them that went on from a lower rung.
         lower_rungs: Those of them that ended on a rung below the last.
         full_trainings: What of a budget they used: their number, with rungs their epochs over
@@ -65,6 +66,7 @@ class StudySummary:
     name: str
     trials: dict[str, int]
     trained: int
+    stopped: int
     promotions: int
     lower_rungs: int
     full_trainings: float
@@ -95,6 +97,7 @@ def summarise(study: optuna.Study) -> StudySummary:
         states[trial.state.name.lower()] = states.get(trial.state.name.lower(), 0) + 1
     best = best_trial(study)
     on_rungs = [trial for trial in trials if is_trained(trial) and "rung" in trial.user_attrs]
+    pruned = [trial for trial in trials if is_trained(trial) and trial.state == TrialState.PRUNED]
     saved = {
         "stopping": sum(map(_epochs_saved, trials)),
         "known_values": int(sum(_number(trial, KNOWN_EPOCHS) for trial in trials)),
@@ -104,8 +107,9 @@ def summarise(study: optuna.Study) -> StudySummary:
         name=study.study_name,
         trials=states,
         trained=sum(map(is_trained, trials)),
+        stopped=sum("rung" not in trial.user_attrs for trial in pruned),
         promotions=sum(trial.user_attrs["rung"] > 0 for trial in on_rungs),
-        lower_rungs=sum(trial.state == TrialState.PRUNED for trial in on_rungs),
+        lower_rungs=sum("rung" in trial.user_attrs for trial in pruned),
         full_trainings=full_trainings(study),
         interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
         infeasible=sum(map(_is_infeasible, trials)),

@@ -540,8 +540,13 @@ def test_a_locked_database(searched: Path, tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_everything(tmp_path: Path) -> None:
     write(tmp_path, SMALL.replace("epochs: 2", "epochs: 400"))
+    # Where the tests run in the background, a shell lets their children ignore Ctrl-C.
+    start = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from neural_automl.cli import main; main()"
+    )
     command = [
-        *(sys.executable, "-m", "neural_automl", "search", "space.neural", "--data", "digits"),
+        *(sys.executable, "-c", start, "search", "space.neural", "--data", "digits"),
         *("--early-stopping", "none"),
     ]
     running = subprocess.Popen(

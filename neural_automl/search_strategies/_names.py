@@ -20,19 +20,19 @@ from neural_automl._proposals import (
     KeepsLimits,
     SuggestOf,
 )
-from neural_automl.architecture_space import as_constraints
+from neural_automl.architecture_space import ArchitectureSpace, as_constraints
 from neural_automl.samplers.feasible import FeasibleSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
 from neural_automl.search_strategies._auto import pick_strategy
 from neural_automl.search_strategies._exclusive import ExclusiveSampler
 from neural_automl.search_strategies._register import find_strategy, strategy_names
+from neural_automl.search_strategies._sole import SoleSampler
 from neural_automl.search_strategies._strategy import STRATEGIES, SearchStrategy
 from neural_automl.search_strategies._strategy_sampler import StrategySampler
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
-    from neural_automl.architecture_space import ArchitectureSpace
     from neural_automl.samplers._define_by_run import ConfigurationSampler
 
 _log = logging.getLogger(__name__)
@@ -252,6 +252,8 @@ def create_sampler(
             raise TypeError("a sampler that is made already takes no constraints")
         _check_made(name, options, seed)
         return name
+    if space is not None and not isinstance(space, ArchitectureSpace):
+        raise TypeError(f"`space` must be an ArchitectureSpace but got {space!r}.")
     if constraints is not None and space is None:
         raise TypeError("`constraints` need the `space` whose architectures they limit")
     if isinstance(name, SearchStrategy):
@@ -267,8 +269,7 @@ def create_sampler(
     check_strategy(name, options, space=space)
     limits = ExcessOf((*space.constraints, *as_constraints(constraints or ())))
     if not space.decisions():
-        # Nothing is open: Optuna asks its sampler nothing.
-        return optuna.samplers.RandomSampler(seed=seed)
+        return SoleSampler(seed=seed)
     if name in _OURS:
         return _OURS[name].of_space(limits, space, seed, options)
     if name in _OPTUNAS:
@@ -351,7 +352,7 @@ def _of_strategy(
             **strategy.options,
         )
     if not space.decisions():
-        return optuna.samplers.RandomSampler()
+        return SoleSampler()
     return StrategySampler(strategy, space, limits)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -90,7 +90,6 @@ def score_space(
     proxies: Iterable[str] = DEFAULT_PROXIES,
     batch_size: int = 32,
     seed: int = 0,
-    workers: int = 1,
     file: str | Path | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> ScoredPool:
@@ -103,7 +102,6 @@ def score_space(
         proxies: Names.
         batch_size: Samples of the batch.
         seed: Of the draws, the batch and the initial weights.
-        workers: Processes.
         file: Where scores are kept, a line a network; a call with the same file goes on from it.
         progress: Called with how many networks are done, and of how many.
 
@@ -113,9 +111,8 @@ def score_space(
         NoFeasibleArchitectureError: Nothing in the space meets its constraints.
     """
     names = check_proxies(proxies)
-    for name, value in {"candidates": candidates, "workers": workers}.items():
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1 but got {value}")
+    if candidates < 1:
+        raise ValueError(f"`candidates` must be at least 1 but got {candidates}")
     if batch_size < 2:
         raise ValueError(f"`batch_size` must be at least 2 but got {batch_size}")
     networks = draw_distinct(space, candidates, seed)
@@ -127,9 +124,8 @@ def score_space(
     }
     missing = [network for network in networks if known[network.key] is None]
     progress(len(networks) - len(missing), len(networks))
-    for done, (network, found) in enumerate(
-        _score_all(missing, batch, names, seed, workers), len(networks) - len(missing) + 1
-    ):
+    for done, network in enumerate(missing, len(networks) - len(missing) + 1):
+        found = _score(network, batch, names, seed)
         known[network.key] = found
         kept.add(network.key, found)
         progress(done, len(networks))
@@ -165,29 +161,6 @@ def _terms(space: ArchitectureSpace, names: Sequence[str], batch: Any, seed: int
     for tensor in batch:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     return json.dumps([digest.hexdigest()[:32], list(names), seed])
-
-
-def _score_all(
-    networks: Sequence[Architecture], batch: Any, names: Sequence[str], seed: int, workers: int
-) -> Iterator[tuple[Architecture, Mapping[str, float]]]:
-    if workers == 1 or len(networks) < 2:
-        for network in networks:
-            yield network, _score(network, batch, names, seed)
-        return
-    from joblib import Parallel, delayed
-
-    # joblib's own processes: they need no guard in a user's script, and work in notebooks.
-    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
-    yield from parallel(delayed(_pair)(network, batch, names, seed) for network in networks)
-
-
-def _pair(
-    network: Architecture, batch: Any, names: Sequence[str], seed: int
-) -> tuple[Architecture, Mapping[str, float]]:
-    import torch
-
-    torch.set_num_threads(1)
-    return network, _score(network, batch, names, seed)
 
 
 def _score(

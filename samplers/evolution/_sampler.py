@@ -125,12 +125,13 @@ class EvolutionSampler(ConfigurationSampler):
             trial,
             rng,
             self._seed,
-            lambda numbers: self._propose(study, trial, fixed, numbers),
+            lambda numbers: self.child(study, trial, fixed, numbers),
         )
 
-    def _propose(
+    def child(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
+        """What `propose` proposes, not announced to other workers."""
         observations = self._reader.observations(study, but=trial.number)
         seen = seen_keys(observations)
         population = self._population(study, observations)

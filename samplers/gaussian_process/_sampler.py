@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from optuna.trial import TrialState
 
 from neural_automl.exceptions import FallbackWarning
 from neural_automl.samplers._define_by_run import (
@@ -26,6 +27,7 @@ from neural_automl.samplers._define_by_run import (
     seen_keys,
     values_are_known,
 )
+from neural_automl.samplers.evolution import EvolutionSampler
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
 from neural_automl.samplers.gaussian_process._search import SearchSettings, search
 from neural_automl.samplers.gaussian_process._surrogate import (
@@ -52,8 +54,10 @@ class GaussianProcessSampler(ConfigurationSampler):
     ones as from the worst. Its kernel adds up three similarities: choices (a weight for each is
     learned; one that is not active is a level of its own), counts of the categories over all
     parameters that share them, and the caller's features. A local search finds where the
-    acquisition function is largest. What a trial of the study has had, running, pruned and failed
-    ones included, is not proposed again. Running trials count as if they had the predicted value.
+    acquisition function is largest. Where most trials were pruned, so that most values are what
+    first steps promise, every other proposal is a mutation of one of the best instead. What a trial
+    of the study has had, running, pruned and failed ones included, is not proposed again. Running
+    trials count as if they had the predicted value.
     Several objectives are joined by random weights, new for each trial.
 
     Args:
@@ -119,6 +123,9 @@ class GaussianProcessSampler(ConfigurationSampler):
         self._max_observations = max_observations
         self._settings = SearchSettings(n_random, n_neighbours)
         self._reader = StudyReader(suggest, identity, feasible)
+        self._evolution = EvolutionSampler(
+            suggest, feasible=feasible, identity=identity, n_startup_trials=n_startup_trials
+        )
 
     def propose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
@@ -141,6 +148,8 @@ class GaussianProcessSampler(ConfigurationSampler):
         found = None
         finished = [o for o in observations if o.teaches and o.configuration is not None]
         if len(finished) >= self._n_startup_trials:
+            if trial.number % 2 and _are_mostly_pruned(finished):
+                return self._evolution.child(study, trial, fixed, rng)
             running = [
                 o.configuration
                 for o in observations
@@ -185,6 +194,10 @@ class GaussianProcessSampler(ConfigurationSampler):
 
         starts = surrogate.best(self._settings.n_starts)
         return search(self._suggest, score, starts, rng, fixed, self._settings)
+
+
+def _are_mostly_pruned(finished: Sequence[Observation]) -> bool:
+    return 2 * sum(each.state == TrialState.PRUNED for each in finished) > len(finished)
 
 
 def _record_fallback(study: Study, number: int, reason: str) -> None:

@@ -20,6 +20,7 @@ from neural_automl.samplers._define_by_run import (
     losses,
     neighbours,
 )
+from neural_automl.samplers.evolution import EvolutionSampler
 from neural_automl.samplers.gaussian_process import GaussianProcessSampler
 from neural_automl.samplers.gaussian_process import _surrogate as surrogate_module
 from neural_automl.samplers.gaussian_process._acquisition import ACQUISITIONS
@@ -371,3 +372,28 @@ def test_singular_matrix_is_a_random_proposal_that_is_recorded(
     assert study.user_attrs["fallbacks"] == [
         "trial 2: random instead of Gaussian process (not positive definite)"
     ]
+
+
+@pytest.mark.parametrize(("pruned", "expected"), [(True, [7, 9, 11]), (False, [])])
+def test_where_most_were_pruned_every_other_proposal_is_a_mutation(
+    monkeypatch: pytest.MonkeyPatch, pruned: bool, expected: list[int]
+) -> None:
+    asked: list[int] = []
+    child = EvolutionSampler.child
+
+    def noted(self: Any, study: Any, trial: Any, fixed: Any, rng: Any) -> Any:
+        asked.append(trial.number)
+        return child(self, study, trial, fixed, rng)
+
+    monkeypatch.setattr(EvolutionSampler, "child", noted)
+    sampler = GaussianProcessSampler(cells, n_startup_trials=6, seed=0)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for number in range(12):
+        trial = study.ask()
+        value = cells_value(cells(trial))
+        trial.report(value, 1)
+        if pruned and number:
+            study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        else:
+            study.tell(trial, value)
+    assert asked == expected

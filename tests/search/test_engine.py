@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -105,7 +106,11 @@ def test_grid_ends_when_the_space_does(tmp_path: Path) -> None:
 
 
 def test_a_timeout_ends_a_search(tmp_path: Path) -> None:
-    evaluator = CurveEvaluator()
+    def slow(architecture: Architecture, epoch: int) -> float:
+        time.sleep(0.1)  # else all eight networks are tried before the time is up
+        return 0.5
+
+    evaluator = CurveEvaluator(slow)
 
     result = engine_in(tmp_path).search(
         small_space(), evaluator=evaluator, max_trials=10**6, timeout=0.5

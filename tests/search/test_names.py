@@ -237,6 +237,8 @@ def test_wrong_sampler(
         ("regularized_evolution", {"crossover_rate": 0.5}, TypeError, "'crossover_rate'"),
         ("regularized_evolution", {"tournament_size": 0}, ValueError, "at least 1 but got 0"),
         ("grid", {"order": 1}, TypeError, "it has none"),
+        ("bayesian", {"n_startup_trials": 2.5}, TypeError, "must be an integer but got 2.5"),
+        ("evolutionary", {"population_size": "9"}, TypeError, "must be an integer but got '9'"),
         ("auto", {"n_trials": 0}, ValueError, "`n_trials` must be at least 1 but got 0"),
         ("auto", {"n_objectives": 0}, ValueError, "`n_objectives` must be at least 1"),
         ("auto", {"population_size": 9}, TypeError, "it has n_trials, n_objectives"),
@@ -248,6 +250,12 @@ def test_wrong_options_of_a_sampler_of_a_space(
 ) -> None:
     with pytest.raises(error, match=message):
         create_sampler(name, space=small_space(), **options)
+
+
+@pytest.mark.parametrize("name", SAMPLER_NAMES)
+def test_a_space_is_a_space(name: str) -> None:
+    with pytest.raises(TypeError, match="`space` must be an ArchitectureSpace but got 'digits'"):
+        create_sampler(name, space="digits")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

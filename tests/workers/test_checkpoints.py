@@ -49,6 +49,12 @@ def state_of(epoch: int) -> dict[str, Any]:
     return {"epoch": epoch, "weights": {"w": torch.full((4,), float(epoch))}}
 
 
+def write_out(checkpoints: Checkpoints, epoch: int) -> None:
+    """Save a state and wait: a thread writes it, whose warning may come at once."""
+    checkpoints.save(epoch, state_of(epoch))
+    checkpoints.flush()
+
+
 def asked(study: optuna.Study | None = None) -> Trial:
     return (study or optuna.create_study()).ask()
 
@@ -97,9 +103,8 @@ def test_one_that_is_cut_off_leaves_the_one_before(tmp_path: Path) -> None:
         checkpoints.save(1, state_of(1))
         checkpoints.flush()
         store.error = OSError("No space left on device")
-        checkpoints.save(2, state_of(2))
         with pytest.warns(FallbackWarning, match="no checkpoint after epoch 2: No space left"):
-            checkpoints.flush()
+            write_out(checkpoints, 2)
         checkpoints.save(3, state_of(3))  # said once, and not tried again
         found = load_checkpoint(store, kept(trial))
     assert found is not None
@@ -151,9 +156,8 @@ def test_a_quota_holds_for_all_trials_together(tmp_path: Path) -> None:
         checkpoints.save(1, state_of(1))
     size = (kept(first) or {})["bytes"]
     checkpoints = Checkpoints(store, second, quota=3 * size)
-    checkpoints.save(1, state_of(1))
     with pytest.warns(FallbackWarning, match="above the quota of"):
-        checkpoints.flush()
+        write_out(checkpoints, 1)
     assert kept(second) is None
     study.tell(first, 1.0)  # its checkpoint no longer counts
     third = study.ask()

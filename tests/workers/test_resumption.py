@@ -24,6 +24,7 @@ from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.artifacts import load_weights
 from neural_automl.checkpoints import CHECKPOINT, NO_CHECKPOINT
 from neural_automl.data import load_data
+from neural_automl.engine import AutoMLEngine
 from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
 from neural_automl.exceptions import FallbackWarning
 from neural_automl.objective import ArchitectureObjective
@@ -135,6 +136,25 @@ def test_a_killed_trial_ends_as_if_it_had_lived(tmp_path: Path, epoch: int) -> N
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[1])
     objective.tidy()
     assert not list(cut.glob("**/checkpoint-*"))
+
+
+def test_a_search_takes_up_what_a_killed_one_held(tmp_path: Path) -> None:
+    die(tmp_path, 2)
+    engine = AutoMLEngine(
+        search_strategy="random",
+        early_stopping="none",
+        storage=tmp_path / "study.db",
+        study_name="s",
+        seed=7,
+    )
+    evaluator = objective_in(tmp_path).evaluator
+    result = engine.search(
+        digits_space(), evaluator=evaluator, max_trials=1, max_epochs_per_trial=EPOCHS
+    )
+    (trial,) = result.study.trials
+    assert trial.state == TrialState.COMPLETE
+    assert trial.user_attrs["resumed_at"] == 2
+    assert (tmp_path / "log").read_text().split() == ["1", "2", "3", "4"]
 
 
 def test_a_checkpoint_that_is_lost_is_said_and_the_trial_begins_anew(tmp_path: Path) -> None:

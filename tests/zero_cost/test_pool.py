@@ -65,13 +65,6 @@ def test_scores_are_in_order_and_the_same_each_time(evaluator: ArchitectureEvalu
     assert list(pool.to_frame())[-1] == "rank"
 
 
-def test_processes_give_what_one_gives(evaluator: ArchitectureEvaluator) -> None:
-    alone = score_space(space(), evaluator, candidates=6, proxies=NAMES)
-    together = score_space(space(), evaluator, candidates=6, proxies=NAMES, workers=2)
-    for name in NAMES:
-        assert together.scores[name] == pytest.approx(alone.scores[name], rel=1e-5)
-
-
 def test_a_file_is_gone_on_from(evaluator: ArchitectureEvaluator, tmp_path: Path) -> None:
     file = tmp_path / "scores.jsonl"
     seen: list[tuple[int, int]] = []
@@ -113,11 +106,10 @@ def test_a_file_of_something_else_is_refused(
     ("options", "message"),
     [
         ({"candidates": 0}, "`candidates` must be at least 1 but got 0"),
-        ({"workers": 0}, "`workers` must be at least 1 but got 0"),
         ({"batch_size": 1}, "`batch_size` must be at least 2 but got 1"),
         ({"proxies": ["nwot"]}, "there is no proxy 'nwot'"),
     ],
-    ids=["candidates", "workers", "batch_size", "proxies"],
+    ids=["candidates", "batch_size", "proxies"],
 )
 def test_options_out_of_range(
     evaluator: ArchitectureEvaluator, options: dict[str, object], message: str
