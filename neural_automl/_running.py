@@ -13,6 +13,7 @@ from neural_automl._leases import Watch
 from neural_automl._recovery import recover
 from neural_automl._rungs import RUNG
 from neural_automl._worker import Outcome, SearchWorker, joint_outcome
+from neural_automl.checkpoints import remove_leftovers
 from neural_automl.exceptions import FallbackWarning, StudyError
 from neural_automl.executor import BaseExecutor, SequentialExecutor, create_executor
 from neural_automl.executor._process import cores
@@ -66,7 +67,11 @@ def run_search(
                 add_fallback(study, made.fallback)
                 max_workers = 1
             outcome = _run(study, worker, made, max_workers, owned=True)
-    recover(study, Watch())  # of workers that died for good
+    # Of workers that died for good, and what they had no time to remove.
+    recover(study, Watch())
+    store = worker.objective.artifact_store
+    if store is not None and store != "auto":
+        remove_leftovers(store, study)
     if outcome.error is not None:
         raise outcome.error
     return outcome.reason
