@@ -59,22 +59,37 @@ def run_search(
     if Budget(study).is_spent():
         return "trained already"
     _check_sharing(worker.url, executor, max_workers)
+    try:
+        outcome = _run_on(study, worker, executor, max_workers, strict)
+    finally:
+        _tidy(study, worker)
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.reason
+
+
+def _run_on(
+    study: optuna.Study,
+    worker: SearchWorker,
+    executor: str | BaseExecutor,
+    max_workers: int,
+    strict: bool,
+) -> Outcome:
     if isinstance(executor, BaseExecutor):
-        outcome = _run(study, worker, executor, max_workers, owned=False)
-    else:
-        with create_executor(executor, max_workers, strict=strict) as made:
-            if made.fallback is not None:
-                add_fallback(study, made.fallback)
-                max_workers = 1
-            outcome = _run(study, worker, made, max_workers, owned=True)
-    # Of workers that died for good, and what they had no time to remove.
+        return _run(study, worker, executor, max_workers, owned=False)
+    with create_executor(executor, max_workers, strict=strict) as made:
+        if made.fallback is not None:
+            add_fallback(study, made.fallback)
+            max_workers = 1
+        return _run(study, worker, made, max_workers, owned=True)
+
+
+def _tidy(study: optuna.Study, worker: SearchWorker) -> None:
+    """Set back the trials of workers that died for good, and remove what they had no time to."""
     recover(study, Watch())
     store = worker.objective.artifact_store
     if store is not None and store != "auto":
         remove_leftovers(store, study)
-    if outcome.error is not None:
-        raise outcome.error
-    return outcome.reason
 
 
 def add_fallback(study: optuna.Study, what: str) -> None:

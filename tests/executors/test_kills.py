@@ -36,7 +36,7 @@ def killing(
 
     def run() -> None:
         for index in range(kills):
-            due = (index + rng.random()) * 0.5 * trials * EPOCHS / kills
+            due = (index + rng.random()) * 0.4 * trials * EPOCHS / kills
             while not ended.wait(0.02):
                 processes = trained()
                 alive = {child.pid for child in executor._children if child.poll() is None}
@@ -87,7 +87,7 @@ def test_workers_killed_at_random_moments(
         )
         result = engine.search(
             wide_space(),
-            evaluator=StepEvaluator(log),
+            evaluator=StepEvaluator(log, 0.12),
             max_trials=trials,
             max_epochs_per_trial=EPOCHS,
         )
