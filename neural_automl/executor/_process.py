@@ -176,12 +176,14 @@ class ProcessExecutor(BaseExecutor):
         return how_it_ended(code, said)
 
     def _wait(self, child: subprocess.Popen[bytes]) -> int:
-        while True:
-            try:
-                return child.wait(1.0 if not self._is_down else GRACE + 5.0)
-            except subprocess.TimeoutExpired:
-                if self._is_down and child.stdin is not None and child.stdin.closed:
-                    child.kill()
+        while not self._is_down:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return child.wait(1.0)
+        try:
+            return child.wait(GRACE + 5.0)  # it ends itself after GRACE, if it still can
+        except subprocess.TimeoutExpired:
+            child.kill()
+            return child.wait()
 
 
 def child_environment(
