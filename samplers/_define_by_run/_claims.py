@@ -8,7 +8,7 @@ one sees the other's claim; whoever does chooses again.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import FrozenTrial, TrialState
@@ -113,7 +113,8 @@ class Claims:
         if verdict.is_feasible:
             self.any_feasible = True
             keys.add(verdict.identity)
-        return Held(values, configuration, frozenset(keys), settled)
+        # Without what was judged, a network for instance: a study holds thousands of trials.
+        return Held(values, replace(configuration, result=None), frozenset(keys), settled)
 
     def _put(self, number: int, held: Held) -> None:
         before = self._held.get(number)
