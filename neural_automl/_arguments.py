@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
 from neural_automl.executor import EXECUTOR_NAMES
@@ -54,6 +56,33 @@ def layer_note(errors: Iterable[DSLError]) -> list[str]:
     """Return the note about layers of one's own where an error is about an unknown layer."""
     is_unknown = any(error.message.startswith("unknown layer") for error in errors)
     return [LAYER_NOTE] if is_unknown else []
+
+
+def read_space(file: Path) -> ArchitectureSpace:
+    """Read a space, with the file's name before line and column of what is wrong in it.
+
+    Raises:
+        NeuralAutoMLError: The file is no valid space.
+    """
+    try:
+        return parse_space(file)
+    except DSLError as error:
+        lines = [each.describe(str(file)) for each in error.errors] + layer_note(error.errors)
+        raise NeuralAutoMLError("\n".join([f"{file} is no valid space", *lines])) from error
+
+
+def parse_space(file: Path) -> ArchitectureSpace:
+    """Read a space, and say what in it has no effect.
+
+    Raises:
+        DSLError: The file is no valid space.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        space = ArchitectureSpace.from_dsl(file)
+    for warning in caught:
+        typer.echo(f"{file}:{warning.message}", err=True)
+    return space
 
 
 def pruner_options(texts: Iterable[str]) -> dict[str, Any]:

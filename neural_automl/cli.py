@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,11 +45,13 @@ from neural_automl._arguments import (
     TrialsOption,
     WorkersOption,
     layer_note,
+    parse_space,
     pruner_options,
+    read_space,
 )
+from neural_automl._score_command import score
 from neural_automl._version import __version__
 from neural_automl._worker_command import worker
-from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import (
     DEFAULT_FORMATS,
@@ -109,25 +110,6 @@ def _wrong_options() -> Iterator[None]:
         raise NeuralAutoMLError(str(error)) from error
 
 
-def _read_space(file: Path) -> ArchitectureSpace:
-    """Read a space, with the file's name before line and column of what is wrong in it."""
-    try:
-        return _parse_space(file)
-    except DSLError as error:
-        lines = [each.describe(str(file)) for each in error.errors] + layer_note(error.errors)
-        raise NeuralAutoMLError("\n".join([f"{file} is no valid space", *lines])) from error
-
-
-def _parse_space(file: Path) -> ArchitectureSpace:
-    """Read a space, and say what in it has no effect."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        space = ArchitectureSpace.from_dsl(file)
-    for warning in caught:
-        typer.echo(f"{file}:{warning.message}", err=True)
-    return space
-
-
 def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(f"neural-automl {__version__}")
@@ -180,7 +162,7 @@ def search(
     from neural_automl.engine import AutoMLEngine
     from neural_automl.studies import load_study
 
-    space = _read_space(file)
+    space = read_space(file)
     console = Console()
     with _wrong_options():
         engine = AutoMLEngine(
@@ -234,6 +216,7 @@ def search(
 
 
 app.command()(worker)
+app.command()(score)
 
 
 @app.command()
@@ -250,7 +233,7 @@ def describe(
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
     from neural_automl._search_data import timed_seconds
 
-    space = _read_space(file)
+    space = read_space(file)
     summary = space.describe(samples=samples)
     with _wrong_options():
         seconds = timed_seconds(space, data, trials) if data else None
@@ -276,7 +259,7 @@ def validate(
     wrong = 0
     for file in files:
         try:
-            space = _parse_space(file)
+            space = parse_space(file)
         except DSLError as error:
             wrong += 1
             for each in error.errors:

@@ -78,6 +78,8 @@ FLOORS: dict[int, tuple[str, ...]] = {
     5: (
         "__main__",
         "_arguments",
+        "_score_command",
+        "_score_page",
         "_search_data",
         "_tables",
         "_worker_command",
