@@ -105,6 +105,12 @@ def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
     return options
 
 
+def warm_start_options(trials: int | None, candidates: int | None, progress: Any) -> dict[str, Any]:
+    """Return options of a warm start, those that are given."""
+    given = {"trials": trials, "candidates": candidates, "progress": progress}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def positive_seconds(seconds: float | None) -> float | None:
     """Return what was given; said before anything is read.
 
@@ -258,6 +264,32 @@ PrunerOptionsOption = Annotated[
         "--early-stopping-option",
         metavar="NAME=VALUE",
         help="An option of it, as patience=3 or wrapped_pruner=asha; may be repeated.",
+        show_default=False,
+    ),
+]
+WarmStartOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--warm-start",
+        metavar="zero_cost|STUDY",
+        help="Choose the first networks: zero_cost, by scores of untrained ones, or an earlier "
+        "study of the same storage, by what it found; studies may be several.",
+        show_default=False,
+    ),
+]
+WarmStartTrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--warm-start-trials",
+        help="Networks that are chosen so, two of them at random; by default 8.",
+        show_default=False,
+    ),
+]
+CandidatesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        help="Networks that they are chosen from; by default 1000.",
         show_default=False,
     ),
 ]

@@ -18,6 +18,7 @@ from rich.console import Console
 from neural_automl import _tables as tables
 from neural_automl._arguments import (
     BackendOption,
+    CandidatesOption,
     DataOption,
     DeviceOption,
     EarlyStoppingOption,
@@ -43,11 +44,14 @@ from neural_automl._arguments import (
     TimeoutOption,
     TimingOption,
     TrialsOption,
+    WarmStartOption,
+    WarmStartTrialsOption,
     WorkersOption,
     layer_note,
     parse_space,
     pruner_options,
     read_space,
+    warm_start_options,
 )
 from neural_automl._score_command import score
 from neural_automl._version import __version__
@@ -148,6 +152,9 @@ def search(
     timeout: TimeoutOption = None,
     workers: WorkersOption = 1,
     executor: ExecutorOption = None,
+    warm_start: WarmStartOption = None,
+    warm_start_trials: WarmStartTrialsOption = None,
+    candidates: CandidatesOption = None,
     resume: ResumeOption = False,
     imports: ImportOption = None,
 ) -> None:
@@ -179,6 +186,10 @@ def search(
             seed=seed,
             executor_type=executor or ("sequential" if workers == 1 else "process"),
             max_workers=workers,
+            warm_start="zero_cost" if warm_start == ["zero_cost"] else warm_start or None,
+            warm_start_options=warm_start_options(
+                warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None
+            ),
         )
     if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
         raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")

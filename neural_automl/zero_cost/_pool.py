@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from neural_automl.architecture import Architecture
-from neural_automl.evaluation import ArchitectureEvaluator, sample_batch
-from neural_automl.exceptions import DataError, SpaceError
+from neural_automl.exceptions import SpaceError
 from neural_automl.zero_cost._ranks import log_ranks
-from neural_automl.zero_cost._scoring import Kept, Scoring, Submits, scored
-from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies, functions_of
+from neural_automl.zero_cost._scoring import Kept, Scoring, Submits, scored, scoring_on
+from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from neural_automl.architecture_space import ArchitectureSpace
+    from neural_automl.evaluation import ArchitectureEvaluator
 
 #: Draws, for each network that is wanted, before a space is taken for smaller than that.
 _DRAWS: Final = 20
@@ -122,17 +121,7 @@ def score_space(
     if batch_size < 2:
         raise ValueError(f"`batch_size` must be at least 2 but got {batch_size}")
     networks = draw_distinct(space, candidates, seed)
-    if evaluator is None:
-        inputs, targets = random_batch(networks[0], batch_size, seed)
-    else:
-        inputs, targets = sample_batch(evaluator, networks[0], batch_size, seed)
-    scoring = Scoring(
-        inputs.cpu().contiguous().numpy(),
-        targets.cpu().contiguous().numpy(),
-        functions_of(names),
-        seed,
-        str(inputs.device),
-    )
+    scoring = scoring_on(evaluator, networks[0], names, batch_size, seed)
     kept = Kept(None if file is None else Path(file), _terms(space, scoring))
     known = {n.key: kept.scores[n.key] for n in networks if n.key in kept.scores}
     progress(len(known), len(networks))
@@ -166,33 +155,6 @@ def draw_distinct(space: ArchitectureSpace, count: int, seed: int) -> list[Archi
         except SpaceError:  # shapes that cannot follow
             continue
     return list(found.values())
-
-
-def random_batch(network: Architecture, size: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return normal inputs and random labels, in the shapes of a network.
-
-    Args:
-        network: Says which shapes.
-        size: How many samples.
-        seed: Of the draw.
-
-    Raises:
-        DataError: The network reads ids of an embedding, of which no others are like words.
-    """
-    import torch
-
-    graph = network.graph
-    if any(node.op == "Embedding" and 0 in node.inputs for node in graph.nodes):
-        raise DataError("networks that read ids are scored on data, not on random numbers")
-    shape = graph.input_shape
-    if len(shape) == 3:
-        shape = (shape[2], shape[0], shape[1])
-    generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(size, *shape, generator=generator)
-    outputs = graph.output_shape
-    if len(outputs) == 1 and outputs[0] > 1:
-        return inputs, torch.randint(outputs[0], (size,), generator=generator)
-    return inputs, torch.randn(size, *outputs, generator=generator)
 
 
 def _terms(space: ArchitectureSpace, scoring: Scoring) -> str:

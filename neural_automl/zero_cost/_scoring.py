@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from neural_automl.evaluation import sample_batch
 from neural_automl.exceptions import DataError
-from neural_automl.zero_cost._table import Proxy, score_by
+from neural_automl.zero_cost._table import Proxy, functions_of, score_by
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import ArchitectureEvaluator
 
 #: Networks that another process scores in one call, at least and at most: it takes seconds to
 #: start, and what it has scored is kept at its end.
@@ -64,6 +67,66 @@ class Scoring:
             model = network.build()
         inputs, targets = (torch.from_numpy(a).to(self.device) for a in (self.inputs, self.targets))
         return score_by(self.proxies, model.to(self.device), inputs, targets)
+
+
+def scoring_on(
+    evaluator: ArchitectureEvaluator | None,
+    network: Architecture,
+    proxies: Iterable[str],
+    batch_size: int,
+    seed: int,
+) -> Scoring:
+    """Return what scores networks on one batch of an evaluator's data.
+
+    Args:
+        evaluator: Holds the data; None leaves random numbers, on the CPU.
+        network: One of those that will be scored: it says in which form they take a batch.
+        proxies: Names.
+        batch_size: Samples of the batch.
+        seed: Of the batch and the initial weights.
+
+    Raises:
+        ValueError: There is no such proxy.
+        DataError: The data does not fit.
+    """
+    if evaluator is None:
+        inputs, targets = random_batch(network, batch_size, seed)
+    else:
+        inputs, targets = sample_batch(evaluator, network, batch_size, seed)
+    return Scoring(
+        inputs.cpu().contiguous().numpy(),
+        targets.cpu().contiguous().numpy(),
+        functions_of(proxies),
+        seed,
+        str(inputs.device),
+    )
+
+
+def random_batch(network: Architecture, size: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return normal inputs and random labels, in the shapes of a network.
+
+    Args:
+        network: Says which shapes.
+        size: How many samples.
+        seed: Of the draw.
+
+    Raises:
+        DataError: The network reads ids of an embedding, of which no others are like words.
+    """
+    import torch
+
+    graph = network.graph
+    if any(node.op == "Embedding" and 0 in node.inputs for node in graph.nodes):
+        raise DataError("networks that read ids are scored on data, not on random numbers")
+    shape = graph.input_shape
+    if len(shape) == 3:
+        shape = (shape[2], shape[0], shape[1])
+    generator = torch.Generator().manual_seed(seed)
+    inputs = torch.randn(size, *shape, generator=generator)
+    outputs = graph.output_shape
+    if len(outputs) == 1 and outputs[0] > 1:
+        return inputs, torch.randint(outputs[0], (size,), generator=generator)
+    return inputs, torch.randn(size, *outputs, generator=generator)
 
 
 def scored(
