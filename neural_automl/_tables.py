@@ -118,6 +118,21 @@ class SearchProgress:
         self._progress.update(self._task, completed=used, best=best, saved=saved)
 
 
+class ScoreProgress:
+    """Says on a console, now and then, how many networks are scored."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say so at each tenth."""
+        tenth = 10 * done // total
+        if tenth > self._said:
+            self._said = tenth
+            _say(self._console, f"warm start: {done:,} of {total:,} networks scored")
+
+
 def print_result(console: Console, result: SearchResult, storage: str | None = None) -> None:
     """Show what a search found: the best trials, the test metrics, where everything is.
 
@@ -162,6 +177,15 @@ def print_status(console: Console, study: optuna.Study, summary: StudySummary) -
         )
     if "strategy" in study.user_attrs:
         _say(console, f"strategy: {escape(str(study.user_attrs['strategy']))}")
+    if summary.warm_start:
+        _say(console, f"warm start: {escape(summary.warm_start)}")
+    if summary.kendall:
+        parts = ", ".join(f"{name} {tau:+.2f}" for name, tau in summary.kendall.items())
+        _say(
+            console,
+            f"zero-cost scores with {metrics_of(study)[0]}, Kendall's tau of "
+            f"{summary.kendall_trials} trainings: {parts}",
+        )
     if any(summary.seconds.values()):
         parts = ", ".join(f"{kind} {value:.1f}" for kind, value in summary.seconds.items())
         _say(console, f"seconds: {parts}")

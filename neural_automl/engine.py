@@ -24,6 +24,7 @@ from neural_automl._search_checks import (
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._study_settings import StudySettings, recorded
 from neural_automl._terms import agree
+from neural_automl._warm_search import Earlier, begin_warm, check_options, proxies_of
 from neural_automl._worker import Callback, SearchWorker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
@@ -43,6 +44,7 @@ from neural_automl.studies import (
     storage_errors,
     storage_url,
 )
+from neural_automl.warm_start import ZERO_COST
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -82,6 +84,10 @@ class AutoMLEngine:
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
         rungs: Epochs of short trainings and of the whole one, rising: see
             ``ArchitectureObjective``.
+        warm_start: What the first trials are chosen by: ``zero_cost``, or earlier studies, or names
+            of studies in the same storage; see ``warm_start.warm_start``.
+        warm_start_options: Its ``candidates``, ``trials``, ``random``, ``proxies``, ``file`` and
+            ``progress``.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
@@ -119,6 +125,8 @@ class AutoMLEngine:
         seed: int = 0,
         value: Literal["last", "best"] = "last",
         rungs: Sequence[int] | None = None,
+        warm_start: Earlier | None = None,
+        warm_start_options: Mapping[str, Any] | None = None,
         strict: bool = False,
     ) -> None:
         check_names(storage, study_name, metrics)
@@ -138,6 +146,9 @@ class AutoMLEngine:
         if self.rungs is not None:
             check_rungs(self.rungs, reduction_factor, self.metrics, early_stopping)
         self.reduction_factor = reduction_factor
+        self.warm_start = warm_start
+        self._warm_options = dict(warm_start_options or {})
+        check_options(warm_start, self._warm_options)
         self.seed = seed
         self.value: Literal["last", "best"] = value
         self.strict = strict
@@ -165,6 +176,7 @@ class AutoMLEngine:
             seed=seed,
             value=value,
             rungs=self.rungs,
+            warm_start=ZERO_COST if warm_start == ZERO_COST else None,  # trials keep their scores
         )
         # Wrong names and options are said now, not after the data was read.
         check_strategy(search_strategy, self._sampler_options)
@@ -286,6 +298,7 @@ class AutoMLEngine:
             device=self.device,
             value=self.value,
             rungs=self.rungs,
+            zero_cost=proxies_of(self.warm_start, self._warm_options),
             **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 
@@ -342,6 +355,16 @@ class AutoMLEngine:
         StudySettings(self._recorded, epochs, data, str(artifacts.absolute())).write(study)
         recover(study, Watch())  # what a search held that was killed on this machine
         queue_interrupted(study)
+        if self.warm_start is not None:
+            begin_warm(
+                study,
+                objective,
+                self.warm_start,
+                self._warm_options,
+                self.storage,
+                self.executor,
+                self.max_workers,
+            )
         return study
 
     def make_sampler(
