@@ -39,6 +39,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("backends", "data", "evaluation", "export", "learning_curve", "zero_cost"),
     3: (
         "_budget",
+        "_comparison",
         "_fallbacks",
         "_interruption",
         "_leases",
@@ -68,16 +69,19 @@ FLOORS: dict[int, tuple[str, ...]] = {
     ),
     4: (
         "_joining",
+        "_retrained",
         "_running",
         "_search_checks",
         "_search_result",
         "engine",
         "neural_dsl",
+        "retraining",
         "utils",
     ),
     5: (
         "__main__",
         "_arguments",
+        "_retrain_command",
         "_search_data",
         "_tables",
         "_worker_command",
