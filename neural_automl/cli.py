@@ -54,6 +54,7 @@ from neural_automl._arguments import (
     warm_start_options,
 )
 from neural_automl._score_command import score
+from neural_automl._retrain_command import retrain
 from neural_automl._version import __version__
 from neural_automl._worker_command import worker
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
@@ -228,6 +229,7 @@ def search(
 
 app.command()(worker)
 app.command()(score)
+app.command()(retrain)
 
 
 @app.command()

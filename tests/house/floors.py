@@ -40,6 +40,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: (
         "_budget",
         "_earlier",
+        "_comparison",
         "_fallbacks",
         "_interruption",
         "_leases",
@@ -71,12 +72,14 @@ FLOORS: dict[int, tuple[str, ...]] = {
     ),
     4: (
         "_joining",
+        "_retrained",
         "_running",
         "_search_checks",
         "_search_result",
         "_warm_search",
         "engine",
         "neural_dsl",
+        "retraining",
         "utils",
     ),
     5: (
@@ -84,6 +87,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_arguments",
         "_score_command",
         "_score_page",
+        "_retrain_command",
         "_search_data",
         "_tables",
         "_worker_command",
