@@ -14,6 +14,7 @@ import optuna
 from neural_automl._leases import Lease, Watch
 from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
+from neural_automl._notes import write_trial_note
 from neural_automl._recovery import own_name, recover
 from neural_automl._rung_start import Start, check_rungs
 from neural_automl._rung_start import trial_seed as trial_seed
@@ -87,6 +88,7 @@ class ArchitectureObjective:
             their own (``resumed_from``), with a schedule of its own. Trials of lower rungs end
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
+        notes: Whether optuna-dashboard shows a note on each of the first 1,000 trials.
 
     Raises:
         SpaceError: A constraint breaks a rule.
@@ -125,6 +127,7 @@ class ArchitectureObjective:
         fidelity: Literal["epochs"] = "epochs",
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
+        notes: bool = True,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -161,6 +164,7 @@ class ArchitectureObjective:
         self.artifact_store = artifact_store
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
+        self.notes = notes
         self._finishing = False
         self._memory = MemoryLimits()
         self._known = KnownValues(reuse)
@@ -205,24 +209,37 @@ class ArchitectureObjective:
         self._announce(trial.study)
         self.tidy()
         watch = Stopwatch()
+        architecture = None
         try:
             with watch.on("storing"):
                 start = Start.of(trial, self.rungs, finish=self._finishing)
-            return self._evaluate(trial, self._suggest(trial, watch), start, watch)
+            architecture = self._suggest(trial, watch)
+            values = self._evaluate(trial, architecture, start, watch)
+            self._note(trial, architecture, watch, values)
+            return values
         except optuna.TrialPruned as pruned:
             reason = str(pruned)
+            self._note(trial, architecture, watch)
         except KeyboardInterrupt:
             trial.set_user_attr("interrupted", True)
             raise
         except Exception as error:
             # Recorded where the study keeps it, then left to Optuna: a failure is data.
             trial.set_user_attr("error", "".join(traceback.format_exception(error)))
+            self._note(trial, architecture, watch)
             raise
         finally:
             watch.write(trial)
         # Raised anew, and from nothing: Optuna keeps what is raised in a cycle of references, and
         # the frames of the first one's traceback hold the weights.
         raise optuna.TrialPruned(reason)
+
+    def _note(
+        self, trial: Trial, architecture: Architecture | None, watch: Stopwatch, values: Any = None
+    ) -> None:
+        if self.notes:
+            with watch.on("storing"):
+                write_trial_note(trial, architecture, self.metrics, values)
 
     def tidy(self) -> None:
         """Remove the checkpoints of this objective's trials that have ended since.
