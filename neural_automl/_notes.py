@@ -199,12 +199,8 @@ def write_study_note(study: optuna.Study, body: str) -> None:
     """Write the note of a study, in place of the one that it has."""
     held = study._storage.get_study_system_attrs(study._study_id)
     version = held.get("dashboard:note_ver", 0)
-    _write(study, held, _note_attributes(body, int(version) + 1, "dashboard:"))
-
-
-def has_note(study: optuna.Study) -> bool:
-    """Return whether a study has a note, anybody's."""
-    return "dashboard:note_ver" in study._storage.get_study_system_attrs(study._study_id)
+    attributes = _note_attributes(body, int(version) + 1, "dashboard:")
+    _write(study, held, attributes, "dashboard:note_str:")
 
 
 def write_figure(study: optuna.Study, name: str, figure: Mapping[str, Any]) -> None:
@@ -217,7 +213,8 @@ def write_figure(study: optuna.Study, name: str, figure: Mapping[str, Any]) -> N
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise ValueError(f"`name` must be letters, digits, - and _ but got {name!r}")
     held = study._storage.get_study_system_attrs(study._study_id)
-    _write(study, held, _pieces(to_json(figure), f"dashboard:plot_data:{name}:"))
+    prefix = f"dashboard:plot_data:{name}:"
+    _write(study, held, _pieces(to_json(figure), prefix), prefix)
 
 
 def _note_attributes(body: str, version: int, prefix: str) -> dict[str, Any]:
@@ -229,9 +226,10 @@ def _pieces(text: str, prefix: str) -> dict[str, str]:
     return {f"{prefix}{k}": text[start : start + _CHUNK] for k, start in enumerate(starts)}
 
 
-def _write(study: optuna.Study, held: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+def _write(
+    study: optuna.Study, held: Mapping[str, Any], attributes: Mapping[str, Any], prefix: str
+) -> None:
     """Write what is not held yet, and empty the pieces of a longer text before it."""
-    prefix = next(reversed(attributes)).rpartition(":")[0] + ":"
     left = {key: "" for key in held if key.startswith(prefix) and key not in attributes}
     for key, value in {**attributes, **left}.items():
         if held.get(key) != value:

@@ -48,6 +48,7 @@ from neural_automl._arguments import (
     layer_note,
     pruner_options,
 )
+from neural_automl._show_commands import dashboard, report
 from neural_automl._version import __version__
 from neural_automl._worker_command import worker
 from neural_automl.architecture_space import ArchitectureSpace
@@ -234,6 +235,8 @@ def search(
 
 
 app.command()(worker)
+app.command()(report)
+app.command()(dashboard)
 
 
 @app.command()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["input", "weighted", "pool", "merge", "other"]
 
-_MERGES: Final = ("Add", "Concatenate")
+_MERGES: Final = {"Add": "+", "Concatenate": "concatenate", "Multiply": "×"}
 #: Layers that stand as a line in the box of the layer before them.
 _SMALL: Final = ("Activation", "BatchNorm", "Dropout", "GroupNorm", "LayerNorm", "LeakyReLU")
 _SHORT: Final = {"BatchNormalization": "BatchNorm", "LayerNormalization": "LayerNorm"}
@@ -88,8 +88,7 @@ def _name(rows: Sequence[LayerRow], owner: int, node: Node) -> str:
 
 def _box(rows: Sequence[LayerRow], owner: int, node: Node, inputs: tuple[int, ...]) -> Box:
     if node.op in _MERGES:
-        title = "+" if node.op == "Add" else "concatenate"
-        return Box(title, "merge", node.shape, 0, node.path, inputs)
+        return Box(_MERGES[node.op], "merge", node.shape, 0, node.path, inputs)
     if not node.inputs:
         return Box("input", "input", node.shape, 0, "", inputs)
     name = _name(rows, owner, node)
@@ -107,7 +106,7 @@ def _grown(box: Box, node: Node, name: str | None) -> Box:
         if title in PRIMITIVES or title.islower():  # an operation of a cell, by its first part
             title = node.op
         title = f"{title} {settings}" if settings and settings not in title else title
-    kind = _kind(node) if name is None and box.kind == "other" else box.kind
+    kind = box.kind if name is not None or _kind(node) == "other" else _kind(node)
     params = box.params + node.facts.params
     return replace(
         box, title=title, kind=kind, shape=node.shape, params=params, followers=followers

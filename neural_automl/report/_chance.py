@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from typing import TYPE_CHECKING, Final
 
@@ -95,11 +96,13 @@ def spread_text(facts: Facts) -> str:
     )
     if len(late) < 3 or not others:
         return f"{once}; train it again with other seeds before you rely on a small difference."
-    wobble = statistics.stdev(b - a for a, b in zip(late, late[1:], strict=False))
+    wobble = statistics.stdev(b - a for a, b in itertools.pairwise(late))
     near = sum(abs(value - winner.values[0]) <= wobble for value in others)
+    behind = abs(others[0] - winner.values[0])
+    runner_up = f"is {number_text(behind)} away" if behind else "has the same value"
     text = (
         f"{once}. From epoch to epoch it wavers by {number_text(wobble)} in the later half of its "
-        f"training, and the runner-up is {number_text(abs(others[0] - winner.values[0]))} away: "
+        f"training, and the runner-up {runner_up}: "
     )
     if near:
         plural = "trial is" if near == 1 else "trials are"

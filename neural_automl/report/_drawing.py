@@ -18,7 +18,7 @@ _LINE: Final = 15
 _GAP: Final = 22
 _LANE: Final = 190
 _PASS: Final = 28
-_LONGEST: Final = 24
+_LONGEST: Final = 22
 
 
 @dataclass
@@ -62,6 +62,24 @@ def draw(architecture: Architecture) -> str:
     size = f'viewBox="0 0 {width:.0f} {bottom:.0f}" width="{width:.0f}" height="{bottom:.0f}"'
     name = escape(f"The network {architecture.name}, layer by layer")
     return f'<svg class="net" {size} role="img" aria-label="{name}">{"".join(parts)}</svg>'
+
+
+def draw_alone(architecture: Architecture) -> str:
+    """Return the drawing with its colours in it, as a file of its own.
+
+    Raises:
+        ShapeError: A layer cannot take the shape that reaches it.
+    """
+    head = f'<svg xmlns="http://www.w3.org/2000/svg"{draw(architecture).removeprefix("<svg")}'
+    start, _, rest = head.partition(">")
+    return f'{start}><style>{_ALONE}</style><rect width="100%" height="100%" fill="#fff"/>{rest}'
+
+
+_ALONE: Final = (
+    "text{text-anchor:middle;font:11px sans-serif;fill:#555}.net-title{font:bold 12px sans-serif;"
+    "fill:#222}g rect{fill:#eff0f3;stroke:#cdd2da}.net-weighted rect{fill:#d7e6ff}"
+    ".net-pool rect{fill:#dcf1dd}.net-merge rect{fill:#fbe7cf}.net-edge{fill:none;stroke:#667}"
+)
 
 
 # --- where things stand ----------------------------------------------------------------------
@@ -150,7 +168,7 @@ def _short(text: str) -> str:
 
 def _box(box: Box, x: float, top: float, height: float) -> str:
     lines = _lines(box)
-    width = 2 * _LINE if box.title == "+" else _WIDTH
+    width = 2 * _LINE if len(box.title) == 1 else _WIDTH
     own = len(lines) * _LINE + 10.0
     y = top + (height - own) / 2
     texts = "".join(

@@ -84,7 +84,17 @@ def plot_history(facts: Facts, objective: int = 0) -> Figure | None:
         {"type": "scatter", "mode": "lines", "x": numbers, "y": best, "name": "best so far"}
         | {"line": line}
     )
-    return _figure(data, "trial", label(facts.metrics[objective]))
+    axis = {} if len(data) < 3 else {"range": _focus(values, data[1]["y"])}
+    return _figure(data, "trial", label(facts.metrics[objective]), yaxis=axis)
+
+
+def _focus(results: list[float], stopped: list[float]) -> list[float]:
+    """Return a range that holds all results, and of what was stopped the half that came closest."""
+    middle = sum(results) / len(results)
+    near = sorted(stopped, key=lambda value: abs(value - middle))[: (len(stopped) + 1) // 2]
+    low, high = min(*results, *near), max(*results, *near)
+    room = 0.06 * (high - low) or 0.01
+    return [low - room, high + room]
 
 
 def plot_front(facts: Facts) -> Figure | None:
@@ -107,9 +117,7 @@ def plot_front(facts: Facts) -> Figure | None:
     return _figure(data, label(facts.metrics[1]), label(facts.metrics[0]))
 
 
-def _trade(
-    trials: Sequence[FrozenTrial], x: int, y: int, name: str, colour: str
-) -> dict[str, Any]:
+def _trade(trials: Sequence[FrozenTrial], x: int, y: int, name: str, colour: str) -> dict[str, Any]:
     texts = [f"trial {trial.number}" for trial in trials]
     return _dots(
         [trial.values[x] for trial in trials],
@@ -168,9 +176,7 @@ def _is(trial: FrozenTrial, other: FrozenTrial | None) -> bool:
     return other is not None and trial.number == other.number
 
 
-def _curves(
-    trials: Iterable[FrozenTrial], name: str, colour: str, width: float
-) -> dict[str, Any]:
+def _curves(trials: Iterable[FrozenTrial], name: str, colour: str, width: float) -> dict[str, Any]:
     """Return many curves as one trace with gaps, which is drawn faster than many traces."""
     x: list[Any] = []
     y: list[Any] = []

@@ -50,7 +50,9 @@ def details(title: str, body: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{body}</details>"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[int] = ()) -> str:
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[int] = ()
+) -> str:
     """Return a table; it scrolls by itself where the page is narrow.
 
     Args:
@@ -75,7 +77,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterab
 
 def cards(items: Iterable[tuple[str, str]]) -> str:
     """Return the few numbers that stand first: what is large, and what it is."""
-    made = "".join(f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in items)
+    made = "".join(
+        f"<div><b>{escape(value)}</b><span>{escape(what)}</span></div>" for value, what in items
+    )
     return f'<div class="cards">{made}</div>'
 
 

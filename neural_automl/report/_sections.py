@@ -105,7 +105,9 @@ def best_network(facts: Facts) -> Section:
     )
     parts = [paragraph(sentence)]
     if facts.several:
-        parts.append(paragraph("Of the Pareto front it is the best in the first objective.", "soft"))
+        parts.append(
+            paragraph("Of the Pareto front it is the best in the first objective.", "soft")
+        )
     elif winner.intermediate_values:
         text = describe_curve(
             winner.intermediate_values, facts.metrics[0], maximize=facts.maximize[0]
@@ -118,6 +120,10 @@ def best_network(facts: Facts) -> Section:
     parts.append(_source(architecture, facts))
     parts.append(details("The same as text of a space", code(architecture.to_dsl())))
     return Section("network", "The best network", "".join(parts))
+
+
+def _count(value: object) -> str:
+    return number_text(value) if isinstance(value, int | float) else ""
 
 
 def _size(shape: Sequence[int]) -> str:
@@ -150,7 +156,7 @@ def front(facts: Facts) -> Section | None:
     if plot is None:
         return None
     rows = [
-        (trial.number, *map(number_text, trial.values), trial.user_attrs.get("params", ""))
+        (trial.number, *map(number_text, trial.values), _count(trial.user_attrs.get("params")))
         for trial in facts.front[:_MOST_ROWS]
     ]
     listed = table(("trial", *facts.metrics, "params"), rows, range(1, len(facts.metrics) + 2))
@@ -169,6 +175,8 @@ def history(facts: Facts) -> Section:
         if plot is not None:
             plots[f"history-{place}"] = plot
     body = "".join(map(figure, plots)) or paragraph(_NOTHING)
+    if any("range" in plot["layout"]["yaxis"] for plot in plots.values()):
+        body += paragraph("A double click shows the trials that were stopped far off, too.", "soft")
     return Section("history", "History", body, plots)
 
 
@@ -183,7 +191,10 @@ def curves(facts: Facts) -> Section | None:
     if shown < known:
         text += f" Of {known} curves the best and the latest are drawn, {shown} in all."
     return Section(
-        "curves", "Learning curves", paragraph(text) + figure("curves-figure"), {"curves-figure": plot}
+        "curves",
+        "Learning curves",
+        paragraph(text) + figure("curves-figure"),
+        {"curves-figure": plot},
     )
 
 
@@ -266,7 +277,7 @@ def _saved_by_repeats(facts: Facts) -> str:
         for trial in facts.trained
         if "architecture_key" in trial.user_attrs
     ]
-    return f"{len(set(keys))} of the {len(keys)} networks that were trained differ in what they compute"
+    return f"the {len(keys)} that were trained compute {len(set(keys))} different functions"
 
 
 def troubles(facts: Facts) -> Section:
@@ -308,7 +319,7 @@ def setting(facts: Facts) -> Section:
     rows = [(name, held[name]) for name in names if held.get(name) not in (None, "")]
     settings = held.get("settings")
     engine = settings.get("engine") if isinstance(settings, dict) else None
-    for name, value in (engine.items() if isinstance(engine, dict) else ()):
+    for name, value in engine.items() if isinstance(engine, dict) else ():
         if value is not None and name not in ("metrics", "value"):
             rows.append((f"engine: {name}", value))
     body = table(("", ""), rows) + details("The space", code(str(held.get("space", ""))))

@@ -21,18 +21,20 @@ nav{display:flex;flex-wrap:wrap;gap:.3rem .9rem;margin:.8rem 0;font-size:.92rem}
 a{color:var(--blue)}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;
 padding:.4rem 1.1rem 1rem;margin:1rem 0}
-h2{font-size:1.2rem;margin:.7rem 0 .4rem}h3{font-size:1rem;margin:1rem 0 .3rem;overflow-wrap:anywhere}
+h2{font-size:1.2rem;margin:.7rem 0 .4rem}
+h3{font-size:1rem;margin:1rem 0 .3rem;overflow-wrap:anywhere}
 p{margin:.4rem 0;overflow-wrap:anywhere}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.6rem;margin:1rem 0}
-.cards div{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.6rem .8rem}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));
+gap:.6rem;margin:1rem 0}
+.cards div{background:var(--card);border:1px solid var(--line);border-radius:10px;
+padding:.6rem .8rem}
 .cards b{display:block;font-size:1.3rem;line-height:1.3;overflow-wrap:anywhere}
 .cards span{color:var(--soft);font-size:.85rem}
 .wide,.drawing,pre{overflow-x:auto}
-.drawing{max-height:44rem;overflow-y:auto;text-align:center;border:1px solid var(--line);border-radius:8px}
+.drawing{max-height:44rem;overflow-y:auto;text-align:center;
+border:1px solid var(--line);border-radius:8px}
 .both{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1.3fr);gap:1rem;align-items:start}
 .both .wide{max-height:44rem;overflow-y:auto}
-@media (max-width:52rem){.both{grid-template-columns:minmax(0,1fr)}main{padding:.6rem}
-section{padding:.3rem .7rem .8rem}}
 table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{text-align:left;padding:.25rem .6rem;border-bottom:1px solid var(--line);white-space:nowrap}
 td.text,.text td{white-space:normal}.num{text-align:right;font-variant-numeric:tabular-nums}
@@ -47,6 +49,8 @@ summary{cursor:pointer;color:var(--blue);margin:.5rem 0}
 .net rect{fill:var(--other);stroke:var(--line)}.net-weighted rect{fill:var(--weighted)}
 .net-pool rect{fill:var(--pool)}.net-merge rect{fill:var(--merge)}
 .net-edge{fill:none;stroke:var(--soft);stroke-width:1.2}
+@media (max-width:52rem){.both{grid-template-columns:minmax(0,1fr)}main{padding:.6rem}
+section{padding:.3rem .7rem .8rem}th,td{padding:.22rem .3rem}table{font-size:.82rem}}
 @media print{.drawing,.both .wide,pre{max-height:none}nav{display:none}}
 """
 

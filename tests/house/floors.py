@@ -76,16 +76,17 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_search_result",
         "engine",
         "neural_dsl",
+        "report",
         "utils",
     ),
     5: (
         "__main__",
         "_arguments",
         "_search_data",
+        "_show_commands",
         "_tables",
         "_worker_command",
         "cli",
-        "report",
     ),
 }
 
