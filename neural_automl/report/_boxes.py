@@ -20,7 +20,11 @@ Kind = Literal["input", "weighted", "pool", "merge", "other"]
 _MERGES: Final = {"Add": "+", "Concatenate": "concatenate", "Multiply": "×"}
 #: Layers that stand as a line in the box of the layer before them.
 _SMALL: Final = ("Activation", "BatchNorm", "Dropout", "GroupNorm", "LayerNorm", "LeakyReLU")
-_SHORT: Final = {"BatchNormalization": "BatchNorm", "LayerNormalization": "LayerNorm"}
+_SHORT: Final = {
+    "BatchNormalization": "BatchNorm",
+    "LayerNormalization": "LayerNorm",
+    "GlobalAveragePooling2D": "GlobalAvgPooling2D",
+}
 
 
 @dataclass(frozen=True)

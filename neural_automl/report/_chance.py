@@ -73,10 +73,12 @@ def random_text(facts: Facts) -> str:
         if ahead
         else "the search did not do better than that, as far as these trials tell"
     )
+    interval = f"90 % interval {number_text(low)} to {number_text(high)}"
+    if low == high:
+        interval = "so many draws find the best of them nearly always"
     return (
         f"Of {count} random trials the best would have reached about {number_text(middle)} "
-        f"(90 % interval {number_text(low)} to {number_text(high)}); {verdict}: "
-        f"{number_text(best)}. This is a bootstrap over the study's {len(values)} random trials, "
+        f"({interval}); {verdict}: {number_text(best)}. This is a bootstrap over the study's {len(values)} random trials, "
         "each with the value that it ended with, stopped ones too; it cannot see beyond the best "
         "of them, so it flatters the search somewhat."
     )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: The first line of our note; a note that begins otherwise is its user's, and stays.
 _HEAD: Final = "## What neural_automl found"
 
+#: What a dashboard calls the objectives.
+_NAMES: Final = "dashboard:objective_names"
+
 
 def publish(study: optuna.Study) -> None:
     """Write into a study what a dashboard shows of it: a note, and figures.
@@ -36,6 +39,9 @@ def publish(study: optuna.Study) -> None:
     held = study._storage.get_study_system_attrs(study._study_id)
     if str(held.get("dashboard:note_str:0", _HEAD)).startswith(_HEAD):
         write_study_note(study, study_note(facts))
+    if held.get(_NAMES) != list(facts.metrics):
+        # Not Optuna's own names of metrics: those would rename columns of its data frames.
+        study._storage.set_study_system_attr(study._study_id, _NAMES, list(facts.metrics))
     for name, figure in dashboard_figures(facts).items():
         write_figure(study, name, figure)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Final
 
 import optuna
@@ -31,7 +32,9 @@ def importances_of(facts: Facts) -> tuple[dict[str, float], str]:
         return {}, "Not estimated: all results are equal."
     target = (lambda trial: float(trial.values[0])) if facts.several else None
     try:
-        found = optuna.importance.get_param_importances(facts.study, target=target)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # few trials: the text says so
+            found = optuna.importance.get_param_importances(facts.study, target=target)
     except (ValueError, RuntimeError) as error:
         return {}, f"Not estimated: {error}"
     if len(found) < 2:
