@@ -33,7 +33,6 @@ PAGES = (
     ("dashboard_trials", "studies/1/trials?numbers={best}", 1500, 1500),
     ("dashboard_front", "studies/2", 1300, 1500),
     ("dashboard_note", "studies/1/note", 1500, 1100),
-    ("dashboard_table", "studies/1/trialTable", 1500, 900),
 )
 
 

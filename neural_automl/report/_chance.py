@@ -78,7 +78,8 @@ def random_text(facts: Facts) -> str:
         interval = "so many draws find the best of them nearly always"
     return (
         f"Of {count} random trials the best would have reached about {number_text(middle)} "
-        f"({interval}); {verdict}: {number_text(best)}. This is a bootstrap over the study's {len(values)} random trials, "
+        f"({interval}); {verdict}: {number_text(best)}. This is a bootstrap over the "
+        f"study's {len(values)} random trials, "
         "each with the value that it ended with, stopped ones too; it cannot see beyond the best "
         "of them, so it flatters the search somewhat."
     )
