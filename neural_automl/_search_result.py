@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.artifacts import load_weights
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import StudyError
 from neural_automl.registry import architecture_of, best_trial, require_best, summarise
+from neural_automl.report import write_report
 
 if TYPE_CHECKING:
     import optuna
@@ -78,6 +80,17 @@ class SearchResult:
             StudyError: They were not kept.
         """
         return load_weights(self.artifact_store, self.study, self.best_trial)
+
+    def report(self, path: str | Path) -> Path:
+        """Write what was found as one page of HTML that needs nothing beside it.
+
+        Args:
+            path: Of the file; one that is there is replaced.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        return write_report(self.study, path)
 
     def test_metrics(self) -> dict[str, float]:
         """Measure the best trial on the test data, which the search never saw.

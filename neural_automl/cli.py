@@ -55,6 +55,7 @@ from neural_automl._arguments import (
 )
 from neural_automl._score_command import score
 from neural_automl._retrain_command import retrain
+from neural_automl._show_commands import dashboard, report
 from neural_automl._version import __version__
 from neural_automl._worker_command import worker
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
@@ -230,6 +231,8 @@ def search(
 app.command()(worker)
 app.command()(score)
 app.command()(retrain)
+app.command()(report)
+app.command()(dashboard)
 
 
 @app.command()

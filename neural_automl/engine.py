@@ -34,6 +34,7 @@ from neural_automl.executor import BaseExecutor
 from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.registry import space_of, summarise, write_ledger
+from neural_automl.report import publish
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
@@ -248,6 +249,7 @@ class AutoMLEngine:
             )
             reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
             write_ledger(study)
+            publish(study)
         self._result = self._make_result(study, space, reason)
         return self._result
 

@@ -17,7 +17,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_formulas",
         "_imports",
         "_keras_forms",
+        "_layer_rows",
         "_lowering",
+        "_plain",
         "_similarity",
         "_strides",
         "_torch_forms",
@@ -46,6 +48,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_leases",
         "_ledger",
         "_memory",
+        "_notes",
         "_options",
         "_patience",
         "_packing",
@@ -80,6 +83,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "engine",
         "neural_dsl",
         "retraining",
+        "report",
         "utils",
     ),
     5: (
@@ -89,10 +93,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_score_page",
         "_retrain_command",
         "_search_data",
+        "_show_commands",
         "_tables",
         "_worker_command",
         "cli",
-        "report",
     ),
 }
 
