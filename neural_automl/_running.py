@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._budget import Budget
+from neural_automl._fallbacks import add_fallback
 from neural_automl._leases import Watch
 from neural_automl._recovery import recover
 from neural_automl._rungs import RUNG
@@ -70,13 +71,6 @@ def run_search(
     if outcome.error is not None:
         raise outcome.error
     return outcome.reason
-
-
-def add_fallback(study: optuna.Study, what: str) -> None:
-    """Write into a study what was replaced by something lesser."""
-    known = list(study.user_attrs.get("fallbacks", ()))
-    if what not in known:
-        study.set_user_attr("fallbacks", [*known, what])
 
 
 def queue_interrupted(study: optuna.Study) -> None:

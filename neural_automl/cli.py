@@ -29,6 +29,7 @@ from neural_automl._arguments import (
     MetricOption,
     MissingOption,
     OutputOption,
+    PredictorOption,
     PrunerOptionsOption,
     ResumeOption,
     RungsOption,
@@ -156,6 +157,7 @@ def search(
     early_stopping: EarlyStoppingOption = None,
     early_stopping_option: PrunerOptionsOption = None,
     rungs: RungsOption = None,
+    predictor: PredictorOption = False,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -185,6 +187,7 @@ def search(
     with _wrong_options():
         engine = AutoMLEngine(
             search_strategy=strategy,
+            predictor=predictor,
             rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             backend=backend,

@@ -32,6 +32,7 @@ from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
 from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
+from neural_automl.prediction import PerformancePredictor, check_metrics
 from neural_automl.registry import space_of, summarise, write_ledger
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
@@ -82,6 +83,8 @@ class AutoMLEngine:
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
         rungs: Epochs of short trainings and of the whole one, rising: see
             ``ArchitectureObjective``.
+        predictor: Whether networks that are likely poor are not trained: see
+            ``ArchitectureObjective``; afterwards the attribute ``predictor`` is what predicted.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
@@ -119,13 +122,15 @@ class AutoMLEngine:
         seed: int = 0,
         value: Literal["last", "best"] = "last",
         rungs: Sequence[int] | None = None,
+        predictor: bool = False,
         strict: bool = False,
     ) -> None:
         check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
         self.executor = executor_type
         self.max_workers = max_workers or default_workers(executor_type)
-        self.predictor: None = None
+        self.predictor: PerformancePredictor | None = None
+        self._predicts = predictor
         self.evaluator: Evaluator | None = None
         self.backend: Backend = backend
         self.device = device
@@ -165,7 +170,10 @@ class AutoMLEngine:
             seed=seed,
             value=value,
             rungs=self.rungs,
+            predictor=predictor or None,
         )
+        if predictor and self.metrics is not None:
+            check_metrics(self.metrics)
         # Wrong names and options are said now, not after the data was read.
         check_strategy(search_strategy, self._sampler_options)
         self.make_pruner(_MANY_EPOCHS)
@@ -220,6 +228,7 @@ class AutoMLEngine:
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
         objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        self.predictor = None if objective.adviser is None else objective.adviser.predictor
         with storage_errors(self.storage):
             study = self._open_study(objective, max_trials, max_epochs_per_trial)
             set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
@@ -286,6 +295,7 @@ class AutoMLEngine:
             device=self.device,
             value=self.value,
             rungs=self.rungs,
+            predictor=self._predicts,
             **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 

@@ -175,7 +175,9 @@ def is_reusable(trial: FrozenTrial) -> bool:
     One that found no memory, or was too slow, might not be so on another device.
     """
     attributes = trial.user_attrs
-    if trial.state not in _FINISHED or not attributes.get(CLAIM) or "cached_from" in attributes:
+    if trial.state not in _FINISHED or not attributes.get(CLAIM):
+        return False
+    if {"cached_from", "skipped"} & attributes.keys():
         return False
     if trial.state == TrialState.COMPLETE:
         return True

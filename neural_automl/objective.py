@@ -39,6 +39,7 @@ from neural_automl.hyperparameters import TRAINING
 from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
+from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class ArchitectureObjective:
             their own (``resumed_from``), with a schedule of its own. Trials of lower rungs end
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
+        predictor: Whether likely poor networks are not trained, or what says so: ``docs/predictor.md``.
 
     Raises:
         SpaceError: A constraint breaks a rule.
@@ -125,6 +127,7 @@ class ArchitectureObjective:
         fidelity: Literal["epochs"] = "epochs",
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
+        predictor: PerformancePredictor | bool = False,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -161,6 +164,7 @@ class ArchitectureObjective:
         self.artifact_store = artifact_store
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
+        self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._memory = MemoryLimits()
         self._known = KnownValues(reuse)
@@ -324,6 +328,9 @@ class ArchitectureObjective:
                 return self._values(architecture, take_over(trial, known))
             if self.max_latency is not None:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
+            if self.adviser is not None:
+                with watch.on("proposing"):
+                    self.adviser.advise(trial, architecture, epochs, may_skip=start.is_new)
             return self._train(trial, architecture, epochs, start, watch, lease)
 
     def _train(

@@ -62,6 +62,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "executor",
         "known_values",
         "objective",
+        "prediction",
         "registry",
         "search_strategies",
         "studies",
