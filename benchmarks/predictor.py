@@ -81,23 +81,29 @@ class Table:
 # --- ranking --------------------------------------------------------------------------------------
 
 
+class Remembering(PerformancePredictor):
+    """Encodes each network once for all draws."""
+
+    def __init__(self, encodings: dict[Any, NDArray[np.float64]]) -> None:
+        super().__init__(SPACE)
+        self._encodings = encodings
+
+    def _encode(self, architecture: Architecture) -> NDArray[np.float64]:
+        key = tuple(architecture.choices.items())
+        if key not in self._encodings:
+            self._encodings[key] = super()._encode(architecture)
+        return self._encodings[key]
+
+
 def rank(
     table: Table,
     known: list[int],
     rest: list[int],
     scores: Mapping[int, Mapping[str, float]],
-    encodings: dict[Any, list[float]],
+    encodings: dict[Any, NDArray[np.float64]],
 ) -> float:
     """Fit to some networks, and return the rank correlation over others."""
-    predictor = PerformancePredictor(SPACE)
-
-    def encode(network: Architecture) -> Any:
-        key = tuple(network.choices.items())
-        if key not in encodings:
-            encodings[key] = SPACE.encode(network)
-        return np.array(encodings[key])
-
-    predictor._encode = encode  # type: ignore[method-assign]
+    predictor = Remembering(encodings)
     trials = []
     for place in known:
         fixed = FixedTrial(table.params(place))
@@ -121,7 +127,7 @@ def rank(
 
 def ranking(table: Table, scores: Path | None, draws: int, rest: int) -> list[str]:
     missed = []
-    encodings: dict[Any, list[float]] = {}
+    encodings: dict[Any, NDArray[np.float64]] = {}
 
     def report(what: str, found: list[float], bar: float | None) -> None:
         error = float(np.std(found, ddof=1)) / len(found) ** 0.5

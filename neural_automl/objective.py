@@ -88,7 +88,7 @@ class ArchitectureObjective:
             their own (``resumed_from``), with a schedule of its own. Trials of lower rungs end
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
-        predictor: Whether likely poor networks are not trained, or what says so: ``docs/predictor.md``.
+        predictor: Whether likely poor networks are skipped, or what predicts them.
 
     Raises:
         SpaceError: A constraint breaks a rule.

@@ -15,15 +15,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 from neural_automl._fallbacks import add_fallback
 from neural_automl._leases import ATTEMPTS
+from neural_automl._rungs import RESUMED_FROM
 from neural_automl._trial_run import COST_METRICS
 from neural_automl.exceptions import FallbackWarning
+from neural_automl.prediction._features import ZERO_COST
 from neural_automl.prediction._predictor import (
+    FEWEST_COMPLETE,
     FEWEST_TRIALS,
     PerformancePredictor,
     correlation,
     is_known,
 )
-from neural_automl.registry import SKIPPED
+from neural_automl.registry import SKIPPED, is_trained
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -241,7 +244,7 @@ class Adviser:
             trial: About to train.
             architecture: What it would train.
             epochs: For so long.
-            may_skip: Whether it may be skipped at all.
+            may_skip: Whether its network is a new one.
 
         Raises:
             optuna.TrialPruned: It is skipped.
@@ -249,7 +252,7 @@ class Adviser:
         name = trial.study.study_name
         with self._lock:
             state = self._states.setdefault(name, _State())
-            if state.failed:
+            if state.failed or not may_skip:
                 return
             try:
                 reason = self._look(trial, architecture, state)
@@ -262,8 +265,9 @@ class Adviser:
                 add_fallback(trial.study, text)
                 warnings.warn(text, FallbackWarning, stacklevel=2)
                 return
+            self._warn(state)
         begun = trial._fixed_params or trial.user_attrs.get(ATTEMPTS)
-        if reason is not None and may_skip and not begun and self._allows(trial):
+        if reason is not None and not begun and self._allows(trial):
             trial.set_user_attr("max_epochs", epochs)
             trial.set_user_attr(SKIPPED, reason)
             raise optuna.TrialPruned(f"skipped: {reason}")
@@ -274,7 +278,7 @@ class Adviser:
         self._learn(study, state)
         if state.standing.cross_validated is None:
             return None
-        known = trial.user_attrs
+        known = {n: v for n, v in trial.user_attrs.items() if n.startswith(ZERO_COST)}
         mean, std = self.predictor.predict(architecture, known)
         trial.set_user_attr(PREDICTED, mean)
         trial.set_user_attr(PREDICTED_STD, std)
@@ -288,24 +292,36 @@ class Adviser:
             f"{chance:.2g} to be among the best {self.rule.share:.0%}"
         )
 
+    def _warn(self, state: _State) -> None:
+        """Say once that it is not trusted, though there was enough to learn from."""
+        standing = state.standing
+        if standing.trusted or state.warned or standing.trials < self.rule.n_startup_trials:
+            return
+        state.warned = True
+        text = f"the predictor is not trusted, and skips nothing: {standing.why}"
+        warnings.warn(text, stacklevel=2)
+
     def _allows(self, trial: Trial) -> bool:
         """Whether a trial may be skipped for all that was before it."""
         digest = hashlib.sha256(f"{self._seed}/explore {trial.number}".encode()).digest()
         if int.from_bytes(digest[:4], "big") / 2**32 < self.rule.explore:
             return False
-        trials = trial.study.get_trials(deepcopy=False)
-        before = [other for other in trials if other.number < trial.number]
-        latest = before[-self.rule.in_a_row :]
-        return len(latest) < self.rule.in_a_row or not all(
-            SKIPPED in other.user_attrs for other in latest
-        )
+        skipped = 0
+        for other in reversed(trial.study.get_trials(deepcopy=False)):
+            if other.number > trial.number:
+                continue
+            if SKIPPED in other.user_attrs:
+                skipped += 1
+            elif is_trained(other) or _trains(other):
+                break
+        return skipped < self.rule.in_a_row
 
     # --- learning -----------------------------------------------------------------------------
 
     def _learn(self, study: optuna.Study, state: _State) -> None:
         trials = [t for t in study.get_trials(deepcopy=False) if is_known(t)]
-        whole = [t for t in trials if t.state is TrialState.COMPLETE]
-        if len(whole) < FEWEST_TRIALS:
+        whole = sum(t.state is TrialState.COMPLETE for t in trials)
+        if len(trials) < FEWEST_TRIALS or whole < FEWEST_COMPLETE:
             return
         is_new = self._fitted_to != study.study_name
         if not is_new and len(trials) < state.fitted_on + max(1, state.fitted_on // 10):
@@ -313,25 +329,33 @@ class Adviser:
         self.predictor.fit(trials)
         self._fitted_to, state.fitted_on = study.study_name, len(trials)
         standing = standing_of(
-            self.rule, len(trials), self.predictor.cross_validate(), measured_pairs(whole)
+            self.rule, len(trials), self.predictor.cross_validate(), measured_pairs(trials)
         )
         state.standing = standing
         study.set_user_attr(PREDICTOR, asdict(standing))
-        if not standing.trusted and not state.warned and len(trials) >= self.rule.n_startup_trials:
-            state.warned = True
-            warnings.warn(
-                f"the predictor is not trusted, and skips nothing: {standing.why}", stacklevel=2
-            )
+
+
+def _trains(trial: FrozenTrial) -> bool:
+    """Return whether a trial is past the decision, and training."""
+    return trial.state is TrialState.RUNNING and "max_epochs" in trial.user_attrs
 
 
 def measured_pairs(trials: Sequence[FrozenTrial]) -> list[tuple[float, float]]:
-    """Return what was predicted of complete trials before they trained, and what came of it."""
-    return [
-        (float(trial.user_attrs[PREDICTED]), trial.values[0])
-        for trial in trials
-        if isinstance(trial.user_attrs.get(PREDICTED), int | float)
-        and "cached_from" not in trial.user_attrs
-    ]
+    """Return what was predicted of complete trials before they trained, and what came of it.
+
+    On rungs a network was predicted in the trial that it began with.
+    """
+    attributes = {trial.number: trial.user_attrs for trial in trials}
+    pairs = []
+    for trial in trials:
+        if trial.state is not TrialState.COMPLETE or not is_trained(trial):
+            continue
+        held = trial.user_attrs
+        while PREDICTED not in held and held.get(RESUMED_FROM) in attributes:
+            held = attributes[held[RESUMED_FROM]]
+        if PREDICTED in held:
+            pairs.append((float(held[PREDICTED]), trial.values[0]))
+    return pairs
 
 
 def check_metrics(metrics: Sequence[str]) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 #: Fewer trials say nothing, and more than so many are not read: their number cubed is the cost.
 FEWEST_TRIALS: Final = 5
+FEWEST_COMPLETE: Final = 2
 _MOST_TRIALS: Final = 300
 _MOST_FITTED: Final = 120
 _FOLDS: Final = 10
@@ -124,16 +125,16 @@ class PerformancePredictor:
             trials: Of a study with one objective, this metric.
 
         Raises:
-            PredictionError: Fewer than five trained trials have a finite value.
+            PredictionError: Fewer than five networks trained, or fewer than two to the end.
             StudyError: A trial is not one of the space.
         """
         latest = {values_key(trial.params): trial for trial in trials if is_known(trial)}
         known = list(latest.values())
-        complete = [trial.state is TrialState.COMPLETE for trial in known]
-        if sum(complete) < FEWEST_TRIALS:
+        complete = sum(trial.state is TrialState.COMPLETE for trial in known)
+        if len(known) < FEWEST_TRIALS or complete < FEWEST_COMPLETE:
             raise PredictionError(
-                f"`trials` must hold at least {FEWEST_TRIALS} complete trainings but has "
-                f"{sum(complete)}"
+                f"`trials` must hold at least {FEWEST_TRIALS} trained networks, "
+                f"{FEWEST_COMPLETE} of them to the end, but has {len(known)} and {complete}"
             )
         loss = losses([_observation(trial) for trial in known], [self._study_direction()])[:, 0]
         kept = best_and_latest(loss, _MOST_TRIALS)
