@@ -14,8 +14,8 @@ from neural_automl._leases import PERIOD, Lease, Watch
 from neural_automl._recovery import own_name, recover
 from neural_automl._rungs import Ladder, Rungs
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
-from neural_automl.registry import SKIPPED, is_trained
-from neural_automl.samplers._define_by_run import EXHAUSTED
+from neural_automl.registry import is_trained
+from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
 
 if TYPE_CHECKING:
     import threading

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
@@ -13,16 +13,12 @@ from neural_automl._ledger import KNOWN_EPOCHS, LEDGER, total_seconds
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
 from neural_automl.export import ModelCard
-from neural_automl.samplers._define_by_run import EXHAUSTED
+from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
 
 if TYPE_CHECKING:
     import optuna
 
     from neural_automl.architecture import Architecture
-
-
-#: Attribute of a trial that was not trained: why its prediction spoke against it.
-SKIPPED: Final = "skipped"
 
 
 def is_trained(trial: FrozenTrial) -> bool:

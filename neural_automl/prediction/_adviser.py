@@ -26,7 +26,8 @@ from neural_automl.prediction._predictor import (
     correlation,
     is_known,
 )
-from neural_automl.registry import SKIPPED, is_trained
+from neural_automl.registry import is_trained
+from neural_automl.samplers._define_by_run import SKIPPED
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -93,6 +93,8 @@ class WorthEvaluator:
         found = self.value(architecture)
         for epoch in range(1, context.epochs + 1):
             context.report(epoch, {"val_accuracy": found})
+            if context.should_stop():
+                break
         context.keep_weights({})
         return {"val_accuracy": found}
 
