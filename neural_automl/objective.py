@@ -41,6 +41,7 @@ from neural_automl.hyperparameters import TRAINING
 from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
+from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class ArchitectureObjective:
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
         zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
         notes: Whether optuna-dashboard shows a note on each of the first 1,000 trials.
+        predictor: Whether likely poor networks are skipped, or what predicts them.
 
     Raises:
         SpaceError: A constraint breaks a rule.
@@ -131,6 +133,7 @@ class ArchitectureObjective:
         reduction_factor: int = 3,
         zero_cost: Sequence[str] = (),
         notes: bool = True,
+        predictor: PerformancePredictor | bool = False,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -168,6 +171,7 @@ class ArchitectureObjective:
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
         self.notes = notes
+        self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
         self._memory = MemoryLimits()
@@ -347,6 +351,9 @@ class ArchitectureObjective:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
             with watch.on("proposing"):
                 self._scores.write(trial, architecture)
+            if self.adviser is not None:
+                with watch.on("proposing"):
+                    self.adviser.advise(trial, architecture, epochs, may_skip=start.is_new)
             return self._train(trial, architecture, epochs, start, watch, lease)
 
     def _train(

@@ -68,6 +68,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "executor",
         "known_values",
         "objective",
+        "prediction",
         "registry",
         "search_strategies",
         "studies",

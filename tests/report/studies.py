@@ -124,7 +124,13 @@ def full_study(storage: BaseStorage | None = None) -> optuna.Study:
     study = empty_study(storage=storage, fallbacks=["ray is missing: sequential"])
     for seed in range(16):
         last = 0.5 + 0.02 * seed
-        add(study, [last], {1: 0.4, 2: last - 0.01, 3: last}, seed=seed, **{"zero_cost.naswot": seed})
+        add(
+            study,
+            [last],
+            {1: 0.4, 2: last - 0.01, 3: last},
+            seed=seed,
+            **{"zero_cost.naswot": seed},
+        )
     stopped = TrialState.PRUNED
     add(study, None, {1: 0.2}, state=stopped, seed=20, stopped="by MedianPruner, after epoch 1")
     add(study, None, state=stopped, seed=21, infeasible="params 900 > 500")

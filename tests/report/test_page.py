@@ -242,7 +242,7 @@ def test_labels_of_figures_are_escaped() -> None:
 
 
 def test_a_hostile_space_is_a_text() -> None:
-    evil = space('Evil')
+    evil = space("Evil")
     study = empty_study(of=evil)
     text = study.user_attrs["space"].replace("\n", f"\n# {HOSTILE}\n", 1)
     study.set_user_attr("space", text)
