@@ -82,6 +82,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "_search_result",
         "_warm_search",
         "engine",
+        "estimators",
         "neural_dsl",
         "retraining",
         "report",
