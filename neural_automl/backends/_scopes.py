@@ -120,10 +120,12 @@ _POSITIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "layers.GroupNormalization": ("groups",),
     "uniform": ("fan_in",),
 }
-#: What a number that comes in and goes out is called.
+#: What a number that comes in and goes out is called, the first that is free.
 _BOTH: Final = (
     ({"in_channels", "out_channels"}, "channels"),
+    ({"in_channels", "out_channels"}, "hidden_channels"),
     ({"in_features", "out_features"}, "features"),
+    ({"in_features", "out_features"}, "hidden_features"),
 )
 
 #: What a block is called by what it holds, the first that fits.
@@ -262,7 +264,7 @@ def _shown(value: Any, key: Key, names: Mapping[Key, str]) -> Any:
 def _parameter_name(names: Sequence[str], taken: Collection[str]) -> str:
     """Return a name that is free for what has these names in several places."""
     both = [name for parts, name in _BOTH if parts <= set(names)]
-    free = [name for name in (*both, *dict.fromkeys(reversed(names))) if name not in taken]
+    free = [name for name in (*both, *dict.fromkeys(names)) if name not in taken]
     if free:
         return free[0]
     number = 2
