@@ -6,6 +6,7 @@ import pickle
 import threading
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -172,12 +173,12 @@ def test_equal_studies_skip_equal_trials() -> None:
 
 
 # Impossible to satisfy: every network has less than this chance.
-ALL = {"chance": 0.999999, "share": 1e-6}
+ALL = SkipRule(chance=0.999999, share=1e-6)
 
 
 @pytest.mark.parametrize("in_a_row", [1, 3])
 def test_so_many_in_a_row_and_no_more(in_a_row: int) -> None:
-    study, _ = searched(90, rule=SkipRule(**ALL, explore=0.0, in_a_row=in_a_row))
+    study, _ = searched(90, rule=replace(ALL, explore=0.0, in_a_row=in_a_row))
     row = longest = 0
     for trial in study.trials:
         if "skipped" in trial.user_attrs:
@@ -191,12 +192,12 @@ def test_so_many_in_a_row_and_no_more(in_a_row: int) -> None:
 
 
 def test_a_share_is_trained_whatever_is_predicted() -> None:
-    rule = SkipRule(**ALL, explore=0.5, in_a_row=1000)
+    rule = replace(ALL, explore=0.5, in_a_row=1000)
     study, _ = searched(90, rule=rule)
     decided = [t for t in study.trials[20:] if is_trained(t) or "skipped" in t.user_attrs]
 
     assert 0.25 < len(skipped(study)) / len(decided) < 0.75
-    assert not skipped(searched(60, rule=SkipRule(**ALL, explore=1.0))[0])
+    assert not skipped(searched(60, rule=replace(ALL, explore=1.0))[0])
 
 
 def test_what_the_user_asked_for_is_trained() -> None:

@@ -186,7 +186,8 @@ def test_a_direction_is_one_of_two() -> None:
 
 def scored(network: Architecture, score: float, value: float | None = None) -> Any:
     told = score if value is None else value
-    return trial_of(network, told, **{"zero_cost.synflow": score, "zero_cost.note": "text"})
+    attributes: dict[str, Any] = {"zero_cost.synflow": score, "zero_cost.note": "text"}
+    return trial_of(network, told, **attributes)
 
 
 def test_a_score_that_knows_makes_the_ranking() -> None:

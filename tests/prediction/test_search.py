@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from neural_automl.cli import app
-from neural_automl.engine import AutoMLEngine
+from neural_automl.engine import AutoMLEngine, SearchResult
 from neural_automl.exceptions import FallbackWarning, StudyError
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.prediction import PerformancePredictor
@@ -39,10 +39,14 @@ def test_an_engine_skips_and_counts_trained_networks_alone(tmp_path: Path) -> No
 
 
 def test_what_is_spent_stays_spent_when_a_search_goes_on(tmp_path: Path) -> None:
-    for trials in (25, 30):
-        result = engine(tmp_path, early_stopping="none").search(
+    def search(trials: int) -> SearchResult:
+        made = engine(tmp_path, early_stopping="none")
+        return made.search(
             SPACE, evaluator=WorthEvaluator(), max_trials=trials, max_epochs_per_trial=1
         )
+
+    search(25)
+    result = search(30)
     summary = summarise(result.study)
 
     assert summary.trained == 30
