@@ -42,9 +42,7 @@ def best_of_random(
     largest = np.random.default_rng(seed).random(_DRAWS) ** (1.0 / count)
     best = ordered[np.minimum((largest * len(ordered)).astype(int), len(ordered) - 1)]
     low, middle, high = np.quantile(best, [0.05, 0.5, 0.95], method="nearest")
-    return (float(low), float(middle), float(high)) if maximize else (
-        float(high), float(middle), float(low)
-    )  # fmt: skip
+    return float(low), float(middle), float(high)
 
 
 def random_text(facts: Facts) -> str:
@@ -67,7 +65,7 @@ def random_text(facts: Facts) -> str:
     count = len(facts.trained)
     low, middle, high = best_of_random(values, count, maximize=facts.maximize[0])
     best = facts.winner.values[0]
-    ahead = best > high if facts.maximize[0] else best < high
+    ahead = best > high if facts.maximize[0] else best < low
     verdict = (
         "the search found better than that"
         if ahead

@@ -152,7 +152,7 @@ def test_each_trial_has_its_note(storage: BaseStorage) -> None:
         assert note.startswith("**val\\_accuracy ")
         assert "| Dense |" in note
         assert f"{trial.user_attrs['params']:,} parameters" in note
-        assert "went from" in note
+        assert ("went from" in note) == ("cached_from" not in trial.user_attrs)
 
 
 def test_a_stopped_trial_has_one(storage: BaseStorage) -> None:
