@@ -42,9 +42,9 @@ def save_artifacts(
     The source is of the backend that the weights are of. A network with a module of the user's that
     no file can import has no source: the attribute ``no_source`` then holds the reason.
 
-    Where there is no room, or nothing may be written, the trial keeps its value and loses the files,
-    with a ``FallbackWarning`` and the reason in its attribute ``no_artifacts``: they can be had
-    again, by `retrain`.
+    Where there is no room, or nothing may be written, the trial keeps its value and loses the
+    files, with a ``FallbackWarning`` and the reason in its attribute ``no_artifacts``: they can be
+    had again, by ``retrain``.
 
     Args:
         weights: Tensors by name; None keeps none.
