@@ -43,8 +43,7 @@ def save_artifacts(
     no file can import has no source: the attribute ``no_source`` then holds the reason.
 
     Where there is no room, or nothing may be written, the trial keeps its value and loses the
-    files, with a ``FallbackWarning`` and the reason in its attribute ``no_artifacts``: they can be
-    had again, by ``retrain``.
+    files, with a ``FallbackWarning`` and the reason in its attribute ``no_artifacts``.
 
     Args:
         weights: Tensors by name; None keeps none.

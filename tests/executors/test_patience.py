@@ -199,7 +199,7 @@ def test_a_waiting_trial_is_given_to_one_of_two_that_ask_at_once(
 
     databases = [open_storage(tmp_path / "study.db") for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        assert sorted(pool.map(take, databases)) == [False, False, True]  # type: ignore[arg-type]
+        assert sorted(pool.map(take, databases)) == [False, False, True]
 
 
 def test_a_whole_search_on_a_database_that_stumbles(
