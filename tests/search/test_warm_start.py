@@ -17,7 +17,7 @@ from neural_automl.exceptions import StudyError
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import summarise
 from neural_automl.search_strategies import create_sampler
-from neural_automl.studies import open_study
+from neural_automl.studies import load_study, open_study
 from neural_automl.warm_start import QUEUED_AS, WARM_START, WarmStart, warm_start
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 
@@ -37,7 +37,7 @@ def wide_space(**options: object) -> ArchitectureSpace:
 
 
 def new_study(space: ArchitectureSpace | None = None) -> optuna.Study:
-    sampler = optuna.samplers.RandomSampler(seed=0)
+    sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=0)
     if space is not None:
         sampler = create_sampler("random", space=space, seed=0)
     return optuna.create_study(direction="maximize", sampler=sampler)
@@ -245,12 +245,17 @@ def engine(folder: Path, **options: object) -> AutoMLEngine:
 
 def test_an_engine_warm_starts_once_and_says_how_right_the_scores_were(tmp_path: Path) -> None:
     options = {"candidates": 50, "trials": 5, "proxies": ["params", "depth"]}
-    for trials in (6, 9):
+
+    def search(trials: int) -> AutoMLEngine:
         made = engine(tmp_path, warm_start="zero_cost", warm_start_options=options)
-        result = made.search(
+        made.search(
             wide_space(), evaluator=CurveEvaluator(), max_trials=trials, max_epochs_per_trial=1
         )
-    study = result.study
+        return made
+
+    search(6)
+    made = search(9)
+    study = load_study(made.storage)
     assert sum(QUEUED_AS in t.user_attrs for t in study.trials) == 5
     assert all("zero_cost.params" in t.user_attrs for t in study.trials)
     summary = summarise(study)
