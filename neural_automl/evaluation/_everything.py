@@ -16,7 +16,7 @@ from neural_automl.exceptions import EvaluationError
 if TYPE_CHECKING:
     import torch
 
-    from neural_automl.architecture import Architecture
+    from neural_automl.architecture import Architecture, Backend
     from neural_automl.evaluation._batches import Batches
     from neural_automl.evaluation._evaluator import ArchitectureEvaluator
 
@@ -46,6 +46,25 @@ def on_everything(evaluator: ArchitectureEvaluator) -> ArchitectureEvaluator:
     # Hashed anew: it is other data.
     made._data_fingerprint = None
     return made
+
+
+def trained_model(architecture: Architecture, backend: Backend, weights: Mapping[str, Any]) -> Any:
+    """Return a network with its weights, on the CPU, set to predict.
+
+    Args:
+        architecture: The network.
+        backend: ``pytorch``, for an ``nn.Module``, or ``tensorflow``, for a ``keras.Model``.
+        weights: Tensors by name, of either backend.
+
+    Raises:
+        EvaluationError: The weights are another network's.
+    """
+    from neural_automl.backends import weights_for
+    from neural_automl.evaluation._frameworks import module_of
+
+    model = architecture.build(backend)
+    module_of(backend).load_weights(model, weights_for(backend, weights, architecture))
+    return model.eval() if backend == "pytorch" else model
 
 
 class Predictor:
