@@ -379,6 +379,10 @@ def test_planning_and_source_load_no_framework() -> None:
     [
         (["conv1/kernel", "attention1/query/bias"], "tensorflow"),
         (["conv1.weight", "mine1.a/b"], "pytorch"),
+        (["mine1.a/b"], "pytorch"),
+        (["block1.mine1.a/b"], "pytorch"),
+        (["blocks1.0.block2.conv1/kernel", "dense1/bias"], "tensorflow"),
+        (["blocks1.0.block2.conv1.weight"], "pytorch"),
         ([], "pytorch"),
         (["anything"], "pytorch"),
     ],
