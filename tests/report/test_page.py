@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import pytest
@@ -215,7 +215,7 @@ def _hostile() -> optuna.Study:
         name=HOSTILE, strategy=HOSTILE, fallbacks=[HOSTILE], data_fingerprint=HOSTILE,
         settings={"engine": {HOSTILE: HOSTILE, "backend": HOSTILE}},
     )  # fmt: skip
-    hostile = {"worker": HOSTILE, f"zero_cost.{HOSTILE}": 1.0}
+    hostile: dict[str, Any] = {"worker": HOSTILE, f"zero_cost.{HOSTILE}": 1.0}
     for seed in range(12):
         add(study, [0.1 * seed], {1: 0.1, 2: 0.2}, seed=seed, **hostile)
     add(study, None, state=TrialState.FAIL, error=HOSTILE)
@@ -242,7 +242,7 @@ def test_labels_of_figures_are_escaped() -> None:
 
 
 def test_a_hostile_space_is_a_text() -> None:
-    evil = space('Evil')
+    evil = space("Evil")
     study = empty_study(of=evil)
     text = study.user_attrs["space"].replace("\n", f"\n# {HOSTILE}\n", 1)
     study.set_user_attr("space", text)
