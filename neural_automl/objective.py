@@ -23,6 +23,7 @@ from neural_automl._screen import check_latency, screen
 from neural_automl._terms import Terms, agree
 from neural_automl._trial_run import COST_METRICS as COST_METRICS
 from neural_automl._trial_run import TrialRun, infeasible, take_over, values_of
+from neural_automl._trial_scores import TrialScores
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
 from neural_automl.checkpoints import Checkpoints, Leftovers
@@ -40,6 +41,7 @@ from neural_automl.hyperparameters import TRAINING
 from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
+from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
 
 if TYPE_CHECKING:
@@ -88,7 +90,9 @@ class ArchitectureObjective:
             their own (``resumed_from``), with a schedule of its own. Trials of lower rungs end
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
+        zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
         notes: Whether optuna-dashboard shows a note on each of the first 1,000 trials.
+        predictor: Whether likely poor networks are skipped, or what predicts them.
 
     Raises:
         SpaceError: A constraint breaks a rule.
@@ -127,7 +131,9 @@ class ArchitectureObjective:
         fidelity: Literal["epochs"] = "epochs",
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
+        zero_cost: Sequence[str] = (),
         notes: bool = True,
+        predictor: PerformancePredictor | bool = False,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -165,7 +171,9 @@ class ArchitectureObjective:
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
         self.notes = notes
+        self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
+        self._scores = TrialScores(zero_cost, evaluator, seed)
         self._memory = MemoryLimits()
         self._known = KnownValues(reuse)
         # By reference: an identity is given anew once a study is gone.
@@ -341,6 +349,11 @@ class ArchitectureObjective:
                 return self._values(architecture, take_over(trial, known))
             if self.max_latency is not None:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
+            with watch.on("proposing"):
+                self._scores.write(trial, architecture)
+            if self.adviser is not None:
+                with watch.on("proposing"):
+                    self.adviser.advise(trial, architecture, epochs, may_skip=start.is_new)
             return self._train(trial, architecture, epochs, start, watch, lease)
 
     def _train(

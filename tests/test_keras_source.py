@@ -13,9 +13,9 @@ import pytest
 
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.backends import backend_of
+from neural_automl.backends._orders import feature_orders
 from neural_automl.backends.pytorch import make_plan as plan_pytorch
 from neural_automl.backends.tensorflow import make_plan, user_modules
-from neural_automl.backends.tensorflow._plan import feature_orders
 from neural_automl.evaluation import ArchitectureEvaluator
 from neural_automl.exceptions import ExportError, ShapeError, UnknownLayerError
 from neural_automl.export import export_architecture

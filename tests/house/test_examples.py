@@ -46,6 +46,7 @@ SLOW = (
     "docs/extend.md",
     "docs/fidelities.md",
     "docs/report.md",
+    "docs/retrain.md",
     "docs/search.md",
     "docs/workers.md",
 )
