@@ -39,7 +39,11 @@ PLOTS = (
 def make_study(trials: int) -> optuna.Study:
     space = ArchitectureSpace.from_dsl(Path(__file__).parent.parent / "examples" / "digits.neural")
     study = optuna.create_study(direction="maximize", study_name="thousand")
-    for name, value in (("space", space.to_dsl()), ("metrics", "val_accuracy"), ("strategy", "tpe")):
+    for name, value in (
+        ("space", space.to_dsl()),
+        ("metrics", "val_accuracy"),
+        ("strategy", "tpe"),
+    ):
         study.set_user_attr(name, value)
     random = np.random.default_rng(0)
     start = datetime(2026, 1, 1)  # noqa: DTZ001 - Optuna's own times have no zone

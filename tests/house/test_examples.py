@@ -45,6 +45,7 @@ SLOW = (
     "docs/early_stopping.md",
     "docs/extend.md",
     "docs/fidelities.md",
+    "docs/report.md",
     "docs/retrain.md",
     "docs/search.md",
     "docs/workers.md",

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FixedTrial, TrialState, create_trial
 
 from neural_automl.architecture_space import (
@@ -66,7 +67,10 @@ def empty_study(
     **attributes: Any,
 ) -> optuna.Study:
     """Return a study that looks like one of ours, without a trial."""
-    directions = ["maximize" if name.startswith("val_acc") else "minimize" for name in metrics]
+    directions = [
+        StudyDirection.MAXIMIZE if metric.startswith("val_acc") else StudyDirection.MINIMIZE
+        for metric in metrics
+    ]
     study = optuna.create_study(storage=storage, study_name=name, directions=directions)
     held = {
         "space": (of or space()).to_dsl(),
@@ -124,13 +128,8 @@ def full_study(storage: BaseStorage | None = None) -> optuna.Study:
     study = empty_study(storage=storage, fallbacks=["ray is missing: sequential"])
     for seed in range(16):
         last = 0.5 + 0.02 * seed
-        add(
-            study,
-            [last],
-            {1: 0.4, 2: last - 0.01, 3: last},
-            seed=seed,
-            **{"zero_cost.naswot": seed},
-        )
+        score: dict[str, Any] = {"zero_cost.naswot": seed}
+        add(study, [last], {1: 0.4, 2: last - 0.01, 3: last}, seed=seed, **score)
     stopped = TrialState.PRUNED
     add(study, None, {1: 0.2}, state=stopped, seed=20, stopped="by MedianPruner, after epoch 1")
     add(study, None, state=stopped, seed=21, infeasible="params 900 > 500")

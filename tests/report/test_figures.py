@@ -208,4 +208,3 @@ def test_figures_of_a_dashboard_have_titles(facts: Facts) -> None:
     assert set(made) == {"results-and-sizes", "operations", "best-network", "proxy-0"}
     assert all(figure["layout"]["title"]["text"] for figure in made.values())
     assert "pareto-front" in dashboard_figures(two((0.5, 1.0)))
-

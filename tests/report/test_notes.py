@@ -62,16 +62,16 @@ def _notes(study: optuna.Study) -> list[str]:
     [
         ({}, True, "m was reported after no epoch"),
         ({2: 0.5}, True, "m was 0.5 after epoch 2"),
-        ({1: 0.1, 2: 0.9, 3: 0.8}, True, "m went from 0.1 after epoch 1 to 0.8 after epoch 3; "
-         "best 0.9 after epoch 2"),
-        ({1: 0.1, 2: 0.2, 3: 0.4, 4: 0.8}, True, "m went from 0.1 after epoch 1 to 0.8 after "
-         "epoch 4; still improving at the end"),
-        ({1: 0.9, 2: 0.2, 3: 0.1, 4: 0.5}, False, "m went from 0.9 after epoch 1 to 0.5 after "
-         "epoch 4; best 0.1 after epoch 3; worse at the end"),
-        ({1: 0.9, 2: 0.2, 3: 0.1, 4: 0.1}, False, "m went from 0.9 after epoch 1 to 0.1 after "
-         "epoch 4; flat at the end"),
-        ({1: 0.5, 2: 0.4, 3: 0.3, 4: 0.2}, True, "m went from 0.5 after epoch 1 to 0.2 after "
-         "epoch 4; best 0.5 after epoch 1; never better than at first"),
+        ({1: 0.1, 2: 0.9, 3: 0.8}, True, ("m went from 0.1 after epoch 1 to 0.8 after epoch 3; "
+         "best 0.9 after epoch 2")),
+        ({1: 0.1, 2: 0.2, 3: 0.4, 4: 0.8}, True, ("m went from 0.1 after epoch 1 to 0.8 after "
+         "epoch 4; still improving at the end")),
+        ({1: 0.9, 2: 0.2, 3: 0.1, 4: 0.5}, False, ("m went from 0.9 after epoch 1 to 0.5 after "
+         "epoch 4; best 0.1 after epoch 3; worse at the end")),
+        ({1: 0.9, 2: 0.2, 3: 0.1, 4: 0.1}, False, ("m went from 0.9 after epoch 1 to 0.1 after "
+         "epoch 4; flat at the end")),
+        ({1: 0.5, 2: 0.4, 3: 0.3, 4: 0.2}, True, ("m went from 0.5 after epoch 1 to 0.2 after "
+         "epoch 4; best 0.5 after epoch 1; never better than at first")),
     ],
     ids=["none", "one", "few", "rising", "worse", "flat", "falling"],
 )  # fmt: skip

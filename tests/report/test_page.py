@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 import pytest
@@ -215,7 +215,7 @@ def _hostile() -> optuna.Study:
         name=HOSTILE, strategy=HOSTILE, fallbacks=[HOSTILE], data_fingerprint=HOSTILE,
         settings={"engine": {HOSTILE: HOSTILE, "backend": HOSTILE}},
     )  # fmt: skip
-    hostile = {"worker": HOSTILE, f"zero_cost.{HOSTILE}": 1.0}
+    hostile: dict[str, Any] = {"worker": HOSTILE, f"zero_cost.{HOSTILE}": 1.0}
     for seed in range(12):
         add(study, [0.1 * seed], {1: 0.1, 2: 0.2}, seed=seed, **hostile)
     add(study, None, state=TrialState.FAIL, error=HOSTILE)
