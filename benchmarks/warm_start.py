@@ -106,12 +106,12 @@ def main() -> None:
     table = Table(arguments.scores, arguments.data)
     found = {}
     for name in ("without", "with"):
-        runs = []
+        curves = []
         for seed in range(arguments.seeds):
             warm = table.warm(arguments.candidates, arguments.trials, seed)
             queued = warm if name == "with" else []
-            runs.append(regrets(table, arguments.sampler, seed, queued, max(PLACES)))
-        found[name] = np.array(runs)
+            curves.append(regrets(table, arguments.sampler, seed, queued, max(PLACES)))
+        found[name] = np.array(curves)
     print(f"{arguments.sampler}, {arguments.seeds} seeds: mean regret and its 95 % interval")
     for name, runs in found.items():
         for place in PLACES:

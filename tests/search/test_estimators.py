@@ -3,6 +3,7 @@ from __future__ import annotations
 import gc
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from neural_automl.exceptions import DataError
 
 IRIS = ArchitectureSpace((4,), [Layer("Dense", Choice(8, 16, 32), "relu"), Layer("Dense", 3)])
 LINE = ArchitectureSpace((3,), [Layer("Dense", Choice(4, 8, 16), "relu"), Layer("Dense", 1)])
-SHORT = {"max_trials": 2, "max_epochs_per_trial": 2}
+SHORT: dict[str, Any] = {"max_trials": 2, "max_epochs_per_trial": 2}
 
 
 def iris() -> tuple[Array, Array]:
