@@ -3,9 +3,10 @@
     python benchmarks/many_trials.py
 
 Studies of 1,000 and 10,000 finished trials, copies of one that was run, are filled on SQLite. Then
-a worker of ours goes on from there, whose evaluator trains nothing: the seconds of a proposal and of
-a whole trial, in the median of some trials after the first, which reads the study. The bar is that a
-proposal costs at most 5 times as much. `status` and the summary of the larger one are timed.
+a worker of ours goes on from there, whose evaluator trains nothing: the seconds of a proposal and
+of a whole trial, in the median of some trials after the first, which reads the study. The bar is
+that a proposal costs at most 5 times as much. `status` and the summary of the larger one are
+timed.
 
 Before that, the resident memory of a worker that runs 1,000 trials: after 200 and at the end. The
 bar is 5 %.
