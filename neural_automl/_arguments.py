@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
 from neural_automl.executor import EXECUTOR_NAMES
@@ -56,6 +58,33 @@ def layer_note(errors: Iterable[DSLError]) -> list[str]:
     return [LAYER_NOTE] if is_unknown else []
 
 
+def read_space(file: Path) -> ArchitectureSpace:
+    """Read a space, with the file's name before line and column of what is wrong in it.
+
+    Raises:
+        NeuralAutoMLError: The file is no valid space.
+    """
+    try:
+        return parse_space(file)
+    except DSLError as error:
+        lines = [each.describe(str(file)) for each in error.errors] + layer_note(error.errors)
+        raise NeuralAutoMLError("\n".join([f"{file} is no valid space", *lines])) from error
+
+
+def parse_space(file: Path) -> ArchitectureSpace:
+    """Read a space, and say what in it has no effect.
+
+    Raises:
+        DSLError: The file is no valid space.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        space = ArchitectureSpace.from_dsl(file)
+    for warning in caught:
+        typer.echo(f"{file}:{warning.message}", err=True)
+    return space
+
+
 def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
     """Read options: a value is a number, true, false or null, or else text.
 
@@ -74,6 +103,12 @@ def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
         except ValueError:
             options[name] = value
     return options
+
+
+def warm_start_options(trials: int | None, candidates: int | None, progress: Any) -> dict[str, Any]:
+    """Return options of a warm start, those that are given."""
+    given = {"trials": trials, "candidates": candidates, "progress": progress}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def positive_seconds(seconds: float | None) -> float | None:
@@ -230,6 +265,40 @@ PrunerOptionsOption = Annotated[
         metavar="NAME=VALUE",
         help="An option of it, as patience=3 or wrapped_pruner=asha; may be repeated.",
         show_default=False,
+    ),
+]
+WarmStartOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--warm-start",
+        metavar="zero_cost|STUDY",
+        help="Choose the first networks: zero_cost, by scores of untrained ones, or an earlier "
+        "study of the same storage, by what it found; studies may be several.",
+        show_default=False,
+    ),
+]
+WarmStartTrialsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--warm-start-trials",
+        help="Networks that are chosen so, two of them at random; by default 8.",
+        show_default=False,
+    ),
+]
+CandidatesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--candidates",
+        help="Networks that they are chosen from; by default 1000.",
+        show_default=False,
+    ),
+]
+PredictorOption = Annotated[
+    bool,
+    typer.Option(
+        "--predictor",
+        help="Learn to predict a network's metric from those trained, and do not train the likely "
+        "poor, once the predictions have proved good.",
     ),
 ]
 MetricOption = Annotated[

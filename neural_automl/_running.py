@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._budget import Budget
+from neural_automl._fallbacks import add_fallback
 from neural_automl._leases import Watch
 from neural_automl._recovery import recover
 from neural_automl._rungs import RUNG
@@ -90,13 +91,6 @@ def _tidy(study: optuna.Study, worker: SearchWorker) -> None:
     store = worker.objective.artifact_store
     if store is not None and store != "auto":
         remove_leftovers(store, study)
-
-
-def add_fallback(study: optuna.Study, what: str) -> None:
-    """Write into a study what was replaced by something lesser."""
-    known = list(study.user_attrs.get("fallbacks", ()))
-    if what not in known:
-        study.set_user_attr("fallbacks", [*known, what])
 
 
 def queue_interrupted(study: optuna.Study) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from neural_automl.canonical import COMMUTATIVE, simplify
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from neural_automl.graph import Graph
 
 _ROUNDS: Final = 2
+
+Labels: TypeAlias = Counter[tuple[int, int]]
 
 
 def label_similarity(a: Graph, b: Graph) -> float:
@@ -21,13 +24,22 @@ def label_similarity(a: Graph, b: Graph) -> float:
     Source: Shervashidze et al., Weisfeiler-Lehman Graph Kernels, JMLR 12, 2011, section 3.2;
     as a ratio of minimum to maximum (Ruzicka).
     """
+    return shared(*labels_of((a, b)))
+
+
+def labels_of(graphs: Iterable[Graph]) -> list[Labels]:
+    """Return the labels of graphs that are to be compared with each other by ``shared``."""
     ids: dict[Any, int] = {}
-    labels, others = _labels(a, ids), _labels(b, ids)
+    return [_labels(graph, ids) for graph in graphs]
+
+
+def shared(a: Labels, b: Labels) -> float:
+    """Return the share of labels in common, as ``label_similarity`` does."""
     # Labels see two steps far. One more for the whole graph keeps apart what differs further on.
-    return (labels & others).total() / ((labels | others).total() + 1)
+    return (a & b).total() / ((a | b).total() + 1)
 
 
-def _labels(graph: Graph, ids: dict[Any, int]) -> Counter[tuple[int, int]]:
+def _labels(graph: Graph, ids: dict[Any, int]) -> Labels:
     nodes = simplify(graph).nodes
     readers: list[list[int]] = [[] for _ in nodes]
     for index, node in enumerate(nodes):

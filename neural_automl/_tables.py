@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isinf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 from rich.progress import (
@@ -23,7 +23,7 @@ from neural_automl.studies import masked
 from neural_automl.utils import create_architecture_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import optuna
     from optuna.trial import FrozenTrial
@@ -118,6 +118,21 @@ class SearchProgress:
         self._progress.update(self._task, completed=used, best=best, saved=saved)
 
 
+class ScoreProgress:
+    """Says on a console, now and then, how many networks are scored."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said = -1
+
+    def __call__(self, done: int, total: int) -> None:
+        """Say so at each tenth."""
+        tenth = 10 * done // total
+        if tenth > self._said:
+            self._said = tenth
+            _say(self._console, f"warm start: {done:,} of {total:,} networks scored")
+
+
 def print_result(console: Console, result: SearchResult, storage: str | None = None) -> None:
     """Show what a search found: the best trials, the test metrics, where everything is.
 
@@ -162,9 +177,20 @@ def print_status(console: Console, study: optuna.Study, summary: StudySummary) -
         )
     if "strategy" in study.user_attrs:
         _say(console, f"strategy: {escape(str(study.user_attrs['strategy']))}")
+    if summary.warm_start:
+        _say(console, f"warm start: {escape(summary.warm_start)}")
+    if summary.kendall:
+        parts = ", ".join(f"{name} {tau:+.2f}" for name, tau in summary.kendall.items())
+        _say(
+            console,
+            f"zero-cost scores with {metrics_of(study)[0]}, Kendall's tau of "
+            f"{summary.kendall_trials} trainings: {parts}",
+        )
     if any(summary.seconds.values()):
         parts = ", ".join(f"{kind} {value:.1f}" for kind, value in summary.seconds.items())
         _say(console, f"seconds: {parts}")
+    if summary.predictor is not None:
+        _say(console, f"predictor: {_standing_text(summary.predictor)}")
     for fallback in summary.fallbacks:
         _say(console, f"fallback: {escape(fallback)}", "yellow")
 
@@ -176,6 +202,17 @@ def _saved_text(summary: StudySummary) -> str:
         text += f", {summary.epochs_saved_by_known_values} by known values"
     if summary.epochs_saved_by_rungs:
         text += f", {summary.epochs_saved_by_rungs} by rungs"
+    if summary.epochs_saved_by_prediction:
+        text += f", {summary.epochs_saved_by_prediction} by prediction"
+    return text
+
+
+def _standing_text(standing: Mapping[str, Any]) -> str:
+    """Return what a study says of its predictor, in words."""
+    text = f"{'trusted' if standing['trusted'] else 'not trusted'}, {standing['why']}; "
+    text += f"rank correlation {standing['cross_validated']:.2f} cross-validated"
+    if standing["measured"] is not None:
+        text += f", {standing['measured']:.2f} on the {standing['measured_on']} predicted last"
     return text
 
 
@@ -189,6 +226,7 @@ def _counts_text(summary: StudySummary) -> str:
             text += f", {summary.lower_rungs} on lower rungs"
     others = {
         "repeats": summary.repeats,
+        "skipped": summary.skipped,
         "infeasible": summary.infeasible,
         "interrupted": summary.interrupted,
         "failed": summary.trials.get("fail", 0) - summary.interrupted,

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import sys
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from rich.console import Console
 from neural_automl import _tables as tables
 from neural_automl._arguments import (
     BackendOption,
+    CandidatesOption,
     DataOption,
     DeviceOption,
     EarlyStoppingOption,
@@ -29,6 +29,7 @@ from neural_automl._arguments import (
     MetricOption,
     MissingOption,
     OutputOption,
+    PredictorOption,
     PrunerOptionsOption,
     ResumeOption,
     RungsOption,
@@ -44,13 +45,20 @@ from neural_automl._arguments import (
     TimeoutOption,
     TimingOption,
     TrialsOption,
+    WarmStartOption,
+    WarmStartTrialsOption,
     WorkersOption,
     layer_note,
+    parse_space,
     pruner_options,
+    read_space,
+    warm_start_options,
 )
+from neural_automl._retrain_command import retrain
+from neural_automl._score_command import score
+from neural_automl._show_commands import dashboard, report
 from neural_automl._version import __version__
 from neural_automl._worker_command import worker
-from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import (
     DEFAULT_FORMATS,
@@ -109,25 +117,6 @@ def _wrong_options() -> Iterator[None]:
         raise NeuralAutoMLError(str(error)) from error
 
 
-def _read_space(file: Path) -> ArchitectureSpace:
-    """Read a space, with the file's name before line and column of what is wrong in it."""
-    try:
-        return _parse_space(file)
-    except DSLError as error:
-        lines = [each.describe(str(file)) for each in error.errors] + layer_note(error.errors)
-        raise NeuralAutoMLError("\n".join([f"{file} is no valid space", *lines])) from error
-
-
-def _parse_space(file: Path) -> ArchitectureSpace:
-    """Read a space, and say what in it has no effect."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        space = ArchitectureSpace.from_dsl(file)
-    for warning in caught:
-        typer.echo(f"{file}:{warning.message}", err=True)
-    return space
-
-
 def _show_version(asked: bool) -> None:
     if asked:
         typer.echo(f"neural-automl {__version__}")
@@ -156,6 +145,7 @@ def search(
     early_stopping: EarlyStoppingOption = None,
     early_stopping_option: PrunerOptionsOption = None,
     rungs: RungsOption = None,
+    predictor: PredictorOption = False,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -166,6 +156,9 @@ def search(
     timeout: TimeoutOption = None,
     workers: WorkersOption = 1,
     executor: ExecutorOption = None,
+    warm_start: WarmStartOption = None,
+    warm_start_trials: WarmStartTrialsOption = None,
+    candidates: CandidatesOption = None,
     resume: ResumeOption = False,
     imports: ImportOption = None,
 ) -> None:
@@ -180,11 +173,12 @@ def search(
     from neural_automl.engine import AutoMLEngine
     from neural_automl.studies import load_study
 
-    space = _read_space(file)
+    space = read_space(file)
     console = Console()
     with _wrong_options():
         engine = AutoMLEngine(
             search_strategy=strategy,
+            predictor=predictor,
             rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             backend=backend,
@@ -197,6 +191,10 @@ def search(
             seed=seed,
             executor_type=executor or ("sequential" if workers == 1 else "process"),
             max_workers=workers,
+            warm_start="zero_cost" if warm_start == ["zero_cost"] else warm_start or None,
+            warm_start_options=warm_start_options(
+                warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None
+            ),
         )
     if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
         raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")
@@ -234,6 +232,10 @@ def search(
 
 
 app.command()(worker)
+app.command()(score)
+app.command()(retrain)
+app.command()(report)
+app.command()(dashboard)
 
 
 @app.command()
@@ -250,7 +252,7 @@ def describe(
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
     from neural_automl._search_data import timed_seconds
 
-    space = _read_space(file)
+    space = read_space(file)
     summary = space.describe(samples=samples)
     with _wrong_options():
         seconds = timed_seconds(space, data, trials) if data else None
@@ -276,7 +278,7 @@ def validate(
     wrong = 0
     for file in files:
         try:
-            space = _parse_space(file)
+            space = parse_space(file)
         except DSLError as error:
             wrong += 1
             for each in error.errors:

@@ -24,6 +24,7 @@ from neural_automl._search_checks import (
 from neural_automl._search_result import SearchResult as SearchResult
 from neural_automl._study_settings import StudySettings, recorded
 from neural_automl._terms import agree
+from neural_automl._warm_search import Earlier, begin_warm, check_options, proxies_of
 from neural_automl._worker import Callback, SearchWorker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
@@ -32,7 +33,9 @@ from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
 from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
+from neural_automl.prediction import PerformancePredictor, check_metrics
 from neural_automl.registry import space_of, summarise, write_ledger
+from neural_automl.report import publish
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
@@ -43,6 +46,7 @@ from neural_automl.studies import (
     storage_errors,
     storage_url,
 )
+from neural_automl.warm_start import ZERO_COST
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -82,6 +86,12 @@ class AutoMLEngine:
         value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
         rungs: Epochs of short trainings and of the whole one, rising: see
             ``ArchitectureObjective``.
+        warm_start: What the first trials are chosen by: ``zero_cost``, or earlier studies, or names
+            of studies in the same storage; see ``warm_start.warm_start``.
+        warm_start_options: Its ``candidates``, ``trials``, ``random``, ``proxies``, ``file`` and
+            ``progress``.
+        predictor: Whether networks that are likely poor are not trained: see
+            ``ArchitectureObjective``; afterwards the attribute ``predictor`` is what predicted.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
@@ -119,13 +129,17 @@ class AutoMLEngine:
         seed: int = 0,
         value: Literal["last", "best"] = "last",
         rungs: Sequence[int] | None = None,
+        warm_start: Earlier | None = None,
+        warm_start_options: Mapping[str, Any] | None = None,
+        predictor: bool = False,
         strict: bool = False,
     ) -> None:
         check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
         self.executor = executor_type
         self.max_workers = max_workers or default_workers(executor_type)
-        self.predictor: None = None
+        self.predictor: PerformancePredictor | None = None
+        self._predicts = predictor
         self.evaluator: Evaluator | None = None
         self.backend: Backend = backend
         self.device = device
@@ -138,6 +152,9 @@ class AutoMLEngine:
         if self.rungs is not None:
             check_rungs(self.rungs, reduction_factor, self.metrics, early_stopping)
         self.reduction_factor = reduction_factor
+        self.warm_start = warm_start
+        self._warm_options = dict(warm_start_options or {})
+        check_options(warm_start, self._warm_options)
         self.seed = seed
         self.value: Literal["last", "best"] = value
         self.strict = strict
@@ -165,7 +182,11 @@ class AutoMLEngine:
             seed=seed,
             value=value,
             rungs=self.rungs,
+            warm_start=ZERO_COST if warm_start == ZERO_COST else None,  # trials keep their scores
+            predictor=predictor or None,
         )
+        if predictor and self.metrics is not None:
+            check_metrics(self.metrics)
         # Wrong names and options are said now, not after the data was read.
         check_strategy(search_strategy, self._sampler_options)
         self.make_pruner(_MANY_EPOCHS)
@@ -220,6 +241,7 @@ class AutoMLEngine:
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
         objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        self.predictor = None if objective.adviser is None else objective.adviser.predictor
         with storage_errors(self.storage):
             study = self._open_study(objective, max_trials, max_epochs_per_trial)
             set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
@@ -236,6 +258,7 @@ class AutoMLEngine:
             )
             reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
             write_ledger(study)
+            publish(study)
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -286,6 +309,8 @@ class AutoMLEngine:
             device=self.device,
             value=self.value,
             rungs=self.rungs,
+            zero_cost=proxies_of(self.warm_start, self._warm_options),
+            predictor=self._predicts,
             **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 
@@ -342,6 +367,16 @@ class AutoMLEngine:
         StudySettings(self._recorded, epochs, data, str(artifacts.absolute())).write(study)
         recover(study, Watch())  # what a search held that was killed on this machine
         queue_interrupted(study)
+        if self.warm_start is not None:
+            begin_warm(
+                study,
+                objective,
+                self.warm_start,
+                self._warm_options,
+                self.storage,
+                self.executor,
+                self.max_workers,
+            )
         return study
 
     def make_sampler(

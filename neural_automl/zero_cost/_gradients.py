@@ -37,6 +37,42 @@ def snip(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         return finite(sum((w * g).abs().sum().double() for w, g in pairs), "snip")
 
 
+def plain(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Sum of the products of weights and gradients, with their signs, from one batch.
+
+    A layer before batch normalisation does not depend on the scale of its weights, so that its sum
+    is 0: of such networks this is noise.
+
+    Source: Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, section 3.2.
+    """
+    with working_copy(model) as net:
+        pairs = gradients(net, inputs, targets)
+        return finite(sum((w * g).sum().double() for w, g in pairs), "plain")
+
+
+def grasp(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """Minus the sum of the products of weights and the Hessian times the gradient.
+
+    Source: Wang et al., "Picking Winning Tickets Before Training by Preserving Gradient Flow", ICLR
+    2020, equation 8; the sign as a score of networks by Abdelfattah et al., ICLR 2021.
+    """
+    with working_copy(model) as net:
+        weights = [weight for _, weight in weights_of(net)]
+        outputs = net(inputs)
+        if not outputs.requires_grad:
+            raise ProxyError("no weight of the network has a part in its output")
+        loss = loss_of(outputs, targets)
+        found = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+        used = [(w, g) for w, g in zip(weights, found, strict=True) if g is not None]
+        if not any(g.requires_grad for _, g in used):
+            raise ProxyError("grasp needs a loss that is curved, but no gradient changes")
+        product = torch.stack([(g.detach() * g).sum() for _, g in used]).sum()
+        curved = torch.autograd.grad(product, [w for w, _ in used], allow_unused=True)
+        pairs = zip((w for w, _ in used), curved, strict=True)
+        total = sum((w.detach() * h).sum().double() for w, h in pairs if h is not None)
+        return finite(-total, "grasp")
+
+
 def l2_norm(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """Sum of the norms of each layer's weights, as they were initialised."""
     return finite(sum(w.detach().norm().double() for _, w in weights_of(model)), "l2_norm")
@@ -109,9 +145,10 @@ def zico(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         for first, second in zip(*batches, strict=True):
             if first is None or second is None:
                 continue
-            stacked = torch.stack((first, second)).double()
-            deviation = stacked.std(0, correction=0)
-            varies = deviation > 0
+            # Of two numbers the mean is half their sum, the deviation half their difference.
+            apart = (first - second).abs_()
+            varies = apart > 0
             if varies.any():
-                total += ((stacked.abs().mean(0)[varies] / deviation[varies]).sum()).log()
+                ratios = (first.abs() + second.abs_()).div_(apart)
+                total += ratios[varies].sum(dtype=torch.float64).log()
         return finite(total, "zico")

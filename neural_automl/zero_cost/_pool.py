@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from neural_automl.architecture import Architecture
-from neural_automl.evaluation import ArchitectureEvaluator, sample_batch
-from neural_automl.exceptions import DataError, SpaceError
+from neural_automl.exceptions import SpaceError
 from neural_automl.zero_cost._ranks import log_ranks
-from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies, score
+from neural_automl.zero_cost._scoring import Kept, Scoring, Submits, scored, scoring_on
+from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
     from neural_automl.architecture_space import ArchitectureSpace
+    from neural_automl.evaluation import ArchitectureEvaluator
 
 #: Draws, for each network that is wanted, before a space is taken for smaller than that.
 _DRAWS: Final = 20
@@ -84,7 +85,7 @@ class ScoredPool:
 
 def score_space(
     space: ArchitectureSpace,
-    evaluator: ArchitectureEvaluator,
+    evaluator: ArchitectureEvaluator | None,
     *,
     candidates: int = 1000,
     proxies: Iterable[str] = DEFAULT_PROXIES,
@@ -92,18 +93,22 @@ def score_space(
     seed: int = 0,
     file: str | Path | None = None,
     progress: Callable[[int, int], object] = lambda done, total: None,
+    executor: Submits | None = None,
 ) -> ScoredPool:
     """Draw distinct feasible networks of a space and score them untrained.
 
     Args:
         space: Where they are drawn from, at random.
-        evaluator: Holds the data: all networks see the same batch of it.
+        evaluator: Holds the data: all networks see the same batch of it. None gives them one of
+            random numbers, on the CPU.
         candidates: How many; a space that has fewer gives what it has.
         proxies: Names.
         batch_size: Samples of the batch.
         seed: Of the draws, the batch and the initial weights.
         file: Where scores are kept, a line a network; a call with the same file goes on from it.
         progress: Called with how many networks are done, and of how many.
+        executor: Makes calls, several at once, as ``create_executor("process", 4)`` does: each
+            scores some networks. None scores one after another, in this thread.
 
     Raises:
         ValueError: An option is out of its range, or there is no such proxy.
@@ -116,20 +121,16 @@ def score_space(
     if batch_size < 2:
         raise ValueError(f"`batch_size` must be at least 2 but got {batch_size}")
     networks = draw_distinct(space, candidates, seed)
-    batch = sample_batch(evaluator, networks[0], batch_size, seed)
-    terms = _terms(space, names, batch, seed)
-    kept = _Kept(None if file is None else Path(file), terms)
-    known: dict[str, Mapping[str, float] | None] = {
-        network.key: kept.scores.get(network.key) for network in networks
-    }
-    missing = [network for network in networks if known[network.key] is None]
-    progress(len(networks) - len(missing), len(networks))
-    for done, network in enumerate(missing, len(networks) - len(missing) + 1):
-        found = _score(network, batch, names, seed)
+    scoring = scoring_on(evaluator, networks[0], names, batch_size, seed)
+    kept = Kept(None if file is None else Path(file), _terms(space, scoring))
+    known = {n.key: kept.scores[n.key] for n in networks if n.key in kept.scores}
+    progress(len(known), len(networks))
+    missing = [network for network in networks if network.key not in known]
+    for network, found in scored(scoring, missing, executor):
         known[network.key] = found
         kept.add(network.key, found)
-        progress(done, len(networks))
-    rows = [known[network.key] or {} for network in networks]
+        progress(len(known), len(networks))
+    rows = [known[network.key] for network in networks]
     columns = {name: np.array([row[name] for row in rows], dtype=float) for name in names}
     return ScoredPool(tuple(networks), columns)
 
@@ -156,54 +157,8 @@ def draw_distinct(space: ArchitectureSpace, count: int, seed: int) -> list[Archi
     return list(found.values())
 
 
-def _terms(space: ArchitectureSpace, names: Sequence[str], batch: Any, seed: int) -> str:
+def _terms(space: ArchitectureSpace, scoring: Scoring) -> str:
     digest = hashlib.sha256(space.to_dsl().encode())
-    for tensor in batch:
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return json.dumps([digest.hexdigest()[:32], list(names), seed])
-
-
-def _score(
-    network: Architecture, batch: Any, names: Sequence[str], seed: int
-) -> Mapping[str, float]:
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        model = network.build()
-    inputs, targets = batch
-    return score(model.to(inputs.device), inputs, targets, names)
-
-
-class _Kept:
-    """A file of scores: a line of terms, then a line a network."""
-
-    def __init__(self, file: Path | None, terms: str) -> None:
-        self._file = file
-        self.scores: dict[str, dict[str, float]] = {}
-        if file is None:
-            return
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        if lines and lines[0] != terms:
-            raise DataError(
-                f"{file} holds scores of another space, batch, seed or choice of proxies; use "
-                "another file"
-            )
-        whole = [terms]
-        for line in lines[1:]:
-            try:
-                key, found = json.loads(line)
-                self.scores[key] = {name: float(value) for name, value in found.items()}
-            except (ValueError, AttributeError, TypeError):
-                continue  # cut off while it was written: scored again
-            whole.append(line)
-        text = "".join(f"{line}\n" for line in whole)
-        try:
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise DataError(f"{file} can't be written: {error.strerror}") from error
-
-    def add(self, key: str, found: Mapping[str, float]) -> None:
-        if self._file is not None:
-            with self._file.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps([key, dict(found)]) + "\n")
+    for array in (scoring.inputs, scoring.targets):
+        digest.update(array.tobytes())
+    return json.dumps([digest.hexdigest()[:32], list(scoring.proxies), scoring.seed])

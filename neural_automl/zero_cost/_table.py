@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, TypeAlias, TypeVar
 
 from torch import Tensor, nn
@@ -20,12 +20,15 @@ DEFAULT_PROXIES: Final = ("synflow", "naswot", "macs", "jacov")
 _BUILT_IN: Final[tuple[Proxy, ...]] = (
     _counts.params,
     _counts.macs,
+    _counts.flops,
     _counts.depth,
     _gradients.grad_norm,
     _gradients.snip,
     _gradients.synflow,
     _gradients.logsynflow,
     _gradients.l2_norm,
+    _gradients.plain,
+    _gradients.grasp,
     _gradients.zico,
     _patterns.naswot,
     _patterns.jacov,
@@ -98,10 +101,26 @@ def score(
     Raises:
         ValueError: There is no such proxy.
     """
+    return score_by(functions_of(proxies), model, inputs, targets)
+
+
+def functions_of(names: Iterable[str]) -> dict[str, Proxy]:
+    """Return proxies by name.
+
+    Raises:
+        ValueError: There is no such proxy, or none is named.
+    """
+    return {name: _PROXIES[name] for name in check_proxies(names)}
+
+
+def score_by(
+    proxies: Mapping[str, Proxy], model: nn.Module, inputs: Tensor, targets: Tensor
+) -> dict[str, float]:
+    """Return a network's scores by proxies that need not be registered in this process."""
     found = {}
-    for name in check_proxies(proxies):
+    for name, proxy in proxies.items():
         try:
-            found[name] = compute(name, model, inputs, targets)
+            found[name] = _call(name, proxy, model, inputs, targets)
         except ProxyError:
             found[name] = float("nan")
     return found
@@ -114,9 +133,13 @@ def compute(name: str, model: nn.Module, inputs: Tensor, targets: Tensor) -> flo
         ValueError: There is no such proxy.
         ProxyError: It says nothing of this network; why is in the message.
     """
-    (name,) = check_proxies((name,))
+    (proxy,) = functions_of((name,)).values()
+    return _call(name, proxy, model, inputs, targets)
+
+
+def _call(name: str, proxy: Proxy, model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     try:
-        return float(_PROXIES[name](model, inputs, targets))
+        return float(proxy(model, inputs, targets))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,7 +15,11 @@ from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, M
 from neural_automl.data import load_data
 from neural_automl.evaluation import ArchitectureEvaluator, sample_batch
 from neural_automl.exceptions import DataError, NoFeasibleArchitectureError
-from neural_automl.zero_cost import draw_distinct, score_space
+from neural_automl.executor import create_executor
+from neural_automl.zero_cost import draw_distinct, random_batch, register_proxy, score_space
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 NAMES = ("params", "synflow", "naswot")
 
@@ -137,3 +143,41 @@ def test_what_a_pool_has_not_is_said(evaluator: ArchitectureEvaluator) -> None:
         pool.best(3)
     with pytest.raises(ValueError, match="there is no score 'macs'; there are: params"):
         pool.best(1, by="macs")
+
+
+@pytest.mark.parametrize("kind", ["process", "threads"])
+def test_several_at_once_score_as_one_does(
+    kind: str, evaluator: ArchitectureEvaluator, tmp_path: Path
+) -> None:
+    @register_proxy(f"widest_by_{kind}")
+    def widest(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+        return float(max(p.shape[0] for p in model.parameters()))
+
+    names = (*NAMES, f"widest_by_{kind}")
+    one = score_space(space(), evaluator, candidates=6, proxies=names)
+    file = tmp_path / "scores.jsonl"
+    made = create_executor("process", 2) if kind == "process" else ThreadPoolExecutor(2)
+    with made as executor:
+        pool = score_space(
+            space(), evaluator, candidates=6, proxies=names, file=file, executor=executor
+        )
+    assert [n.key for n in pool.architectures] == [n.key for n in one.architectures]
+    for name in names:
+        assert pool.scores[name] == pytest.approx(one.scores[name])
+    assert len(file.read_text().splitlines()) == 7
+
+
+def test_a_batch_of_random_numbers_has_the_shapes_of_a_network() -> None:
+    network = space().sample_architecture(0)
+    inputs, targets = random_batch(network, 5, seed=1)
+    assert inputs.shape == (5, 1, 8, 8)
+    assert targets.shape == (5,)
+    assert set(targets.tolist()) <= set(range(10))
+    assert random_batch(network, 5, seed=1)[0].equal(inputs)
+    pool = score_space(space(), None, candidates=3, proxies=NAMES)
+    assert all(math.isfinite(v) for column in pool.scores.values() for v in column)
+    words = ArchitectureSpace((4,), [Layer("Embedding", 9, 2), "Flatten", Layer("Dense", 1)])
+    with pytest.raises(DataError, match="are scored on data"):
+        random_batch(words.sample_architecture(0), 5, seed=1)
+    one = ArchitectureSpace((4,), [Layer("Dense", 1)])
+    assert random_batch(one.sample_architecture(0), 5, seed=1)[1].shape == (5, 1)

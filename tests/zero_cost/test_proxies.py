@@ -132,6 +132,28 @@ def test_zico_is_that_of_two_half_batches() -> None:
     assert compute("zico", model, x, y) == pytest.approx(score_by_hand)
 
 
+def test_operations_count_what_pooling_and_normalisation_do() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2),
+        nn.MaxPool2d(3, 1, 1),
+    )  # fmt: skip
+    x, y = images()
+    convolution, element, pooled = 64 * 3 * 4 * 9, 4 * 64, 4 * 16
+    expected = convolution + 2 * element + element + 4 * pooled + 9 * pooled
+    assert compute("flops", model, x, y) == expected
+    assert compute("macs", model, x, y) == convolution
+
+
+def test_second_order_scores_are_those_by_hand() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    x, y = torch.tensor([[2.0]]), torch.tensor([[1.0]])
+    # Loss (2 w - 1)^2: gradient 4 (2 w - 1) = 20, second derivative 8.
+    assert compute("plain", model, x, y) == pytest.approx(3 * 20)
+    assert compute("grasp", model, x, y) == pytest.approx(-3 * 8 * 20)
+
+
 # --- traps ------------------------------------------------------------------------------------
 
 
@@ -198,6 +220,42 @@ def test_a_shared_activation_counts_at_each_use() -> None:
     assert compute("naswot", convolutional(lambda: relu), x, y) == compute(
         "naswot", convolutional(), x, y
     )
+
+
+class SharedInput(nn.Module):
+    """Two ReLUs of one tensor, the second in place, and one of what that left."""
+
+    def __init__(self, *, again: bool) -> None:
+        super().__init__()
+        self.linear = seeded(lambda: nn.Linear(5, 64))
+        self.again = again
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.linear(x)
+        y = functional.relu(x)
+        if self.again:
+            return functional.relu(y + functional.relu_(x)) + functional.relu(x)
+        return y
+
+
+def test_units_that_several_paths_switch_count_for_each() -> None:
+    x = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
+    once = compute("naswot", SharedInput(again=False), x, torch.zeros(4, 64))
+    # The same units four times: each entry of the kernel is 4 times as large.
+    found = compute("naswot", SharedInput(again=True), x, torch.zeros(4, 64))
+    assert found == pytest.approx(once + 4 * math.log(4))
+
+
+def test_modules_that_are_copied_by_the_short_way_keep_what_they_share() -> None:
+    model = convolutional()
+    model[3].weight = model[0].weight = nn.Parameter(torch.randn(8, 8, 3, 3))
+    tied = nn.Sequential(nn.Conv2d(3, 8, 1), *list(model)[3:])
+    hooked = convolutional()
+    hooked[2].register_forward_hook(lambda module, args, output: output * 0)
+    x, y = images()
+    assert compute("depth", tied, x, y) == 3
+    assert compute("grad_norm", hooked, x, y) < compute("grad_norm", convolutional(), x, y)
+    assert math.isfinite(compute("snip", tied, x, y))
 
 
 @pytest.mark.parametrize("activation", [nn.GELU, nn.SiLU, nn.ReLU6, nn.LeakyReLU, nn.ELU])
