@@ -104,14 +104,14 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     table = Table(arguments.scores, arguments.data)
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name in ("without", "with"):
-        runs = []
+        rows = []
         for seed in range(arguments.seeds):
             warm = table.warm(arguments.candidates, arguments.trials, seed)
             queued = warm if name == "with" else []
-            runs.append(regrets(table, arguments.sampler, seed, queued, max(PLACES)))
-        found[name] = np.array(runs)
+            rows.append(regrets(table, arguments.sampler, seed, queued, max(PLACES)))
+        found[name] = np.array(rows)
     print(f"{arguments.sampler}, {arguments.seeds} seeds: mean regret and its 95 % interval")
     for name, runs in found.items():
         for place in PLACES:
