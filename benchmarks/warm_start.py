@@ -104,14 +104,14 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
 
     table = Table(arguments.scores, arguments.data)
-    found: dict[str, np.ndarray] = {}
+    found = {}
     for name in ("without", "with"):
-        rows = []
+        curves = []
         for seed in range(arguments.seeds):
             warm = table.warm(arguments.candidates, arguments.trials, seed)
             queued = warm if name == "with" else []
-            rows.append(regrets(table, arguments.sampler, seed, queued, max(PLACES)))
-        found[name] = np.array(rows)
+            curves.append(regrets(table, arguments.sampler, seed, queued, max(PLACES)))
+        found[name] = np.array(curves)
     print(f"{arguments.sampler}, {arguments.seeds} seeds: mean regret and its 95 % interval")
     for name, runs in found.items():
         for place in PLACES:

@@ -293,6 +293,14 @@ CandidatesOption = Annotated[
         show_default=False,
     ),
 ]
+PredictorOption = Annotated[
+    bool,
+    typer.Option(
+        "--predictor",
+        help="Learn to predict a network's metric from those trained, and do not train the likely "
+        "poor, once the predictions have proved good.",
+    ),
+]
 MetricOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -15,7 +15,7 @@ from neural_automl._recovery import own_name, recover
 from neural_automl._rungs import Ladder, Rungs
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import is_trained
-from neural_automl.samplers._define_by_run import EXHAUSTED
+from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
 
 if TYPE_CHECKING:
     import threading
@@ -239,6 +239,8 @@ class Budget:
 
     def _after_success(self, attributes: Mapping[str, Any]) -> None:
         """Stop if many trials in a row were infeasible, or repeats of what is known."""
+        if SKIPPED in attributes:
+            return  # neither a training nor a sign that there is none
         if not _UNTRAINED & attributes.keys():
             self._untrained, self._any_repeat = 0, False
             return

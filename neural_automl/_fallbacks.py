@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _ADVICE = "; without `strict` the search goes on, and the study keeps what was replaced"
 
 
+def add_fallback(study: optuna.Study, what: str) -> None:
+    """Write into a study what was replaced by something lesser."""
+    known = list(study.user_attrs.get("fallbacks", ()))
+    if what not in known:
+        study.set_user_attr("fallbacks", [*known, what])
+
+
 @contextlib.contextmanager
 def fallbacks_forbidden(
     strict: bool,

@@ -6,7 +6,7 @@ line of source code. Nothing is described twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,26 +19,36 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """A piece of source code, such as the name of a parameter."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A function, by its dotted name, called with values, inputs or other forms.
 
     A user's own class or function stands for itself. ``spread`` are calls that give more keyword
-    arguments, written with ``**``.
+    arguments, written with ``**``. ``omitted`` are keyword arguments that are at their default, and
+    ``order`` how those and the others would be written.
     """
 
     function: str | Callable[..., Any]
     args: tuple[Any, ...] = ()
     kwargs: tuple[tuple[str, Any], ...] = ()
     spread: tuple[Call, ...] = ()
+    omitted: tuple[tuple[str, Any], ...] = ()
+    order: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """The module of this node called with forms; or ``of``, one that holds no weights."""
+    """The module of this node called with forms; or ``of``, one without weights or source code."""
 
     args: tuple[Any, ...] = (Input(),)
     kwargs: tuple[tuple[str, Any], ...] = ()
-    of: Call | None = None
+    of: Call | str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +113,21 @@ class ModuleForm:
 def call(function: str, *args: Any, **kwargs: Any) -> Call:
     """Write a call down."""
     return Call(function, args, tuple(kwargs.items()))
+
+
+def brief(
+    function: str, *args: Any, defaults: Mapping[str, Any], values: Mapping[str, Any]
+) -> Call:
+    """Write a call down without the keyword arguments that are at the function's own default."""
+    given = {name: value for name, value in values.items() if value != defaults[name]}
+    omitted = {name: value for name, value in values.items() if name not in given}
+    return Call(
+        function,
+        args,
+        tuple(given.items()),
+        omitted=tuple(omitted.items()),
+        order=tuple(values),
+    )
 
 
 APPLY: Final = Apply()

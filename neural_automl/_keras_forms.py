@@ -15,7 +15,7 @@ from dataclasses import replace
 from math import prod
 from typing import Any, Final
 
-from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, ModuleForm, call
+from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, ModuleForm, brief, call
 from neural_automl._formulas import same_padding
 from neural_automl._torch_forms import differing, unwrap
 
@@ -62,19 +62,20 @@ def conv(a: Attributes, x: Shape) -> ModuleForm:
     fan_in = x[-1] // a["groups"] * prod(kernel)
     if is_depthwise(a, x):
         values |= {"depth_multiplier": a["filters"] // x[-1], "use_bias": a["use_bias"]}
-        module = call(
+        module = brief(
             f"layers.DepthwiseConv{rank}D",
             unwrap(kernel),
-            **differing({**defaults, "depth_multiplier": 1}, **values),
+            defaults={**defaults, "depth_multiplier": 1},
+            values=values,
         )
         initial = _uniform(fan_in, "depthwise", "bias")
     else:
         values |= {"groups": a["groups"], "use_bias": a["use_bias"]}
-        module = call(
+        module = brief(
             f"layers.Conv{rank}D",
-            a["filters"],
-            unwrap(kernel),
-            **differing({**defaults, "groups": 1}, **values),
+            *(a["filters"], unwrap(kernel)),
+            defaults={**defaults, "groups": 1},
+            values=values,
         )
         initial = _uniform(fan_in)
     forward = APPLY if same or not any(a["padding"]) else Apply((_padded(pads),))

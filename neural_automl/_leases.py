@@ -24,6 +24,8 @@ ATTEMPTS: Final = "attempts"
 #: Seconds between two renewals, and after how many without one a worker is taken for dead.
 PERIOD: Final = 15.0
 PATIENCE: Final = 60.0
+#: The same between two looks at whether a trial that was taken up again is still one's own.
+RETAKEN: Final = 1.0
 _LONG_AGO: Final = 3600.0
 
 _log = logging.getLogger(__name__)
@@ -54,10 +56,11 @@ class Lease:
         self._trial = trial
         self._worker = worker
         self._period = period
-        self._patience = patience
         self._look = look
         self._clock = clock
         self._renewed = clock()
+        # One that was taken up again may be set back once more, by a watcher that was slow.
+        self._trusted = RETAKEN if trial.user_attrs.get(ATTEMPTS) else patience / 2
         self._lost = False
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
@@ -83,7 +86,7 @@ class Lease:
 
         The storage is asked only where the last renewal is so long ago that it may have been.
         """
-        if not self._lost and self._clock() - self._renewed > self._patience / 2:
+        if not self._lost and self._clock() - self._renewed > self._trusted:
             self._renew()
         return self._lost
 

@@ -8,12 +8,16 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, Final, TypeVar, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
+
+if TYPE_CHECKING:
+    from optuna.trial import TrialState
 
 #: Seconds that a database may be away.
 PATIENCE: Final = 300.0
@@ -23,6 +27,8 @@ _LONGEST_PAUSE: Final = 5.0
 _PASSING: Final = ("08", "53300", "57P", "40001", "40P01")
 #: What the driver says, without a SQLSTATE, of what will not pass by waiting.
 _FINAL: Final = ("authentication", "pg_hba", "does not exist")
+
+_LOCK: Final = text("BEGIN IMMEDIATE")
 
 _log = logging.getLogger(__name__)
 _Storage = TypeVar("_Storage", bound=type[BaseStorage])
@@ -38,17 +44,17 @@ def may_pass(error: BaseException) -> bool:
     if not isinstance(cause, DBAPIError):
         return False
     state = getattr(cause.orig, "sqlstate", None)
-    text = str(cause.orig)
+    said = str(cause.orig)
     if state is not None:
         return str(state).startswith(_PASSING) or cause.connection_invalidated
-    if "database is locked" in text:
+    if "database is locked" in said:
         return True
     name = type(cause.orig).__module__
-    is_connection = cause.connection_invalidated or "connection" in text
+    is_connection = cause.connection_invalidated or "connection" in said
     return (
         is_connection
         and not name.startswith("sqlite3")
-        and not any(word in text for word in _FINAL)
+        and not any(word in said for word in _FINAL)
     )
 
 
@@ -199,6 +205,18 @@ class PatientDatabase(RDBStorage):
     """
 
     patience: Patience | None = None
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        """Change the state of a trial, at most one caller from WAITING to RUNNING.
+
+        Optuna reads the state and then writes it, and locks the row between: SQLite has no such
+        lock, and would give a waiting trial to two workers that ask at once. It locks all.
+        """
+        if self.engine.dialect.name == "sqlite":
+            self.scoped_session().execute(_LOCK)
+        return super().set_trial_state_values(trial_id, state, values)
 
 
 @final

@@ -101,6 +101,11 @@ class Start:
         return None if self._rungs is None else self._rungs.epochs[self._rung]
 
     @property
+    def is_new(self) -> bool:
+        """Whether the training begins anew, not from a lower rung."""
+        return self._parent is None
+
+    @property
     def before(self) -> int | None:
         """Epochs that the network was trained for on lower rungs; None without rungs."""
         return None if self._rungs is None else self._rungs.before(self._rung)

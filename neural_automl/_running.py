@@ -9,10 +9,12 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._budget import Budget
+from neural_automl._fallbacks import add_fallback
 from neural_automl._leases import Watch
 from neural_automl._recovery import recover
 from neural_automl._rungs import RUNG
 from neural_automl._worker import Outcome, SearchWorker, joint_outcome
+from neural_automl.checkpoints import remove_leftovers
 from neural_automl.exceptions import FallbackWarning, StudyError
 from neural_automl.executor import BaseExecutor, SequentialExecutor, create_executor
 from neural_automl.executor._process import cores
@@ -58,25 +60,37 @@ def run_search(
     if Budget(study).is_spent():
         return "trained already"
     _check_sharing(worker.url, executor, max_workers)
-    if isinstance(executor, BaseExecutor):
-        outcome = _run(study, worker, executor, max_workers, owned=False)
-    else:
-        with create_executor(executor, max_workers, strict=strict) as made:
-            if made.fallback is not None:
-                add_fallback(study, made.fallback)
-                max_workers = 1
-            outcome = _run(study, worker, made, max_workers, owned=True)
-    recover(study, Watch())  # of workers that died for good
+    try:
+        outcome = _run_on(study, worker, executor, max_workers, strict)
+    finally:
+        _tidy(study, worker)
     if outcome.error is not None:
         raise outcome.error
     return outcome.reason
 
 
-def add_fallback(study: optuna.Study, what: str) -> None:
-    """Write into a study what was replaced by something lesser."""
-    known = list(study.user_attrs.get("fallbacks", ()))
-    if what not in known:
-        study.set_user_attr("fallbacks", [*known, what])
+def _run_on(
+    study: optuna.Study,
+    worker: SearchWorker,
+    executor: str | BaseExecutor,
+    max_workers: int,
+    strict: bool,
+) -> Outcome:
+    if isinstance(executor, BaseExecutor):
+        return _run(study, worker, executor, max_workers, owned=False)
+    with create_executor(executor, max_workers, strict=strict) as made:
+        if made.fallback is not None:
+            add_fallback(study, made.fallback)
+            max_workers = 1
+        return _run(study, worker, made, max_workers, owned=True)
+
+
+def _tidy(study: optuna.Study, worker: SearchWorker) -> None:
+    """Set back the trials of workers that died for good, and remove what they had no time to."""
+    recover(study, Watch())
+    store = worker.objective.artifact_store
+    if store is not None and store != "auto":
+        remove_leftovers(store, study)
 
 
 def queue_interrupted(study: optuna.Study) -> None:

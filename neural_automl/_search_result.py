@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neural_automl._ledger import LEDGER
+from neural_automl._study_settings import SETTINGS
 from neural_automl.artifacts import load_weights
-from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
+from neural_automl.evaluation import ArchitectureEvaluator, Evaluator, Predictor, trained_model
 from neural_automl.exceptions import StudyError
-from neural_automl.registry import architecture_of, best_trial, require_best, summarise
+from neural_automl.registry import (
+    architecture_of,
+    best_trial,
+    front_trials,
+    require_best,
+    summarise,
+)
+from neural_automl.report import write_report
 
 if TYPE_CHECKING:
     import optuna
+    import pandas as pd
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import FrozenTrial
 
-    from neural_automl.architecture import Architecture
+    from neural_automl.architecture import Architecture, Backend
     from neural_automl.architecture_space import ArchitectureSpace
+    from neural_automl.data import Array
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """What a search found. ``result["best_metrics"]`` is ``result.best_metrics``.
 
     Attributes:
         study: The study; everything is in it.
@@ -71,6 +84,99 @@ class SearchResult:
             if isinstance(value, int | float) and not isinstance(value, bool)
         }
 
+    @property
+    def pareto_front(self) -> dict[int, Architecture]:
+        """Architectures by the number of their trial: the best one, or those of several objectives.
+
+        Of several, none of them is better in one objective without being worse in another.
+        """
+        count = len(self.study.get_trials(deepcopy=False)) if len(self.study.directions) > 1 else 1
+        return {
+            trial.number: architecture_of(self.space, trial)
+            for trial in front_trials(self.study, count)
+        }
+
+    @property
+    def ledger(self) -> dict[str, Any]:
+        """Epochs that were trained and saved, and seconds by what they went to."""
+        return dict(self.study.user_attrs.get(LEDGER, {}))
+
+    @cached_property
+    def model(self) -> Any:
+        """The best network with its weights, an ``nn.Module`` or a ``keras.Model``, to predict.
+
+        Made at the first look. It gives logits; see ``predict_proba``.
+
+        Raises:
+            StudyError: No trial completed, or its weights were not kept.
+        """
+        return trained_model(self.best_architecture, self.backend, self.weights())
+
+    @property
+    def backend(self) -> Backend:
+        """What trained: ``pytorch`` or ``tensorflow``."""
+        if isinstance(self.evaluator, ArchitectureEvaluator):
+            return self.evaluator.backend
+        engine = self.study.user_attrs.get(SETTINGS, {}).get("engine", {})
+        backend: Backend = engine.get("backend", "pytorch")
+        return backend
+
+    def __getitem__(self, name: str) -> Any:
+        """Return an attribute by its name.
+
+        Raises:
+            KeyError: There is no such attribute.
+        """
+        if name.startswith("_") or name not in dir(self):
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def history(self) -> pd.DataFrame:
+        """Return all trials, one a row: number, state, values, choices and attributes."""
+        return self.study.trials_dataframe()
+
+    def to_source(self, backend: Backend | None = None) -> str:
+        """Return the best network as a file that needs PyTorch or Keras alone.
+
+        Args:
+            backend: By default what trained.
+        """
+        return self.best_architecture.to_source(backend or self.backend)
+
+    def predict(self, inputs: Any) -> Array:
+        """Return what the best network says of new data: labels or values, (N,) or (N, K).
+
+        Args:
+            inputs: Shape (N, ...), prepared as the training data.
+
+        Raises:
+            DataError: The inputs do not fit the network.
+            StudyError: The result was loaded, or there is no best network, or no weights of it.
+        """
+        return self._predictor.predict(inputs)
+
+    def predict_proba(self, inputs: Any) -> Array:
+        """Return the probability of each class, (N, classes).
+
+        Args:
+            inputs: Shape (N, ...), prepared as the training data.
+
+        Raises:
+            DataError: The inputs do not fit the network.
+            EvaluationError: The network predicts values.
+            StudyError: As for ``predict``.
+        """
+        return self._predictor.predict_proba(inputs)
+
+    @cached_property
+    def _predictor(self) -> Predictor:
+        if not isinstance(self.evaluator, ArchitectureEvaluator):
+            raise StudyError(
+                "the data's form is not known to a result that was loaded or that another "
+                "evaluator made; use `model`, which takes tensors"
+            )
+        return Predictor(self.evaluator, self.best_architecture, [self.weights()])
+
     def weights(self) -> dict[str, Any]:
         """Return the best trial's trained weights, tensors by name.
 
@@ -78,6 +184,17 @@ class SearchResult:
             StudyError: They were not kept.
         """
         return load_weights(self.artifact_store, self.study, self.best_trial)
+
+    def report(self, path: str | Path) -> Path:
+        """Write what was found as one page of HTML that needs nothing beside it.
+
+        Args:
+            path: Of the file; one that is there is replaced.
+
+        Raises:
+            OSError: The file can't be written.
+        """
+        return write_report(self.study, path)
 
     def test_metrics(self) -> dict[str, float]:
         """Measure the best trial on the test data, which the search never saw.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isinf
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 from rich.progress import (
@@ -23,7 +23,7 @@ from neural_automl.studies import masked
 from neural_automl.utils import create_architecture_summary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import optuna
     from optuna.trial import FrozenTrial
@@ -189,6 +189,8 @@ def print_status(console: Console, study: optuna.Study, summary: StudySummary) -
     if any(summary.seconds.values()):
         parts = ", ".join(f"{kind} {value:.1f}" for kind, value in summary.seconds.items())
         _say(console, f"seconds: {parts}")
+    if summary.predictor is not None:
+        _say(console, f"predictor: {_standing_text(summary.predictor)}")
     for fallback in summary.fallbacks:
         _say(console, f"fallback: {escape(fallback)}", "yellow")
 
@@ -200,6 +202,17 @@ def _saved_text(summary: StudySummary) -> str:
         text += f", {summary.epochs_saved_by_known_values} by known values"
     if summary.epochs_saved_by_rungs:
         text += f", {summary.epochs_saved_by_rungs} by rungs"
+    if summary.epochs_saved_by_prediction:
+        text += f", {summary.epochs_saved_by_prediction} by prediction"
+    return text
+
+
+def _standing_text(standing: Mapping[str, Any]) -> str:
+    """Return what a study says of its predictor, in words."""
+    text = f"{'trusted' if standing['trusted'] else 'not trusted'}, {standing['why']}; "
+    text += f"rank correlation {standing['cross_validated']:.2f} cross-validated"
+    if standing["measured"] is not None:
+        text += f", {standing['measured']:.2f} on the {standing['measured_on']} predicted last"
     return text
 
 
@@ -213,6 +226,7 @@ def _counts_text(summary: StudySummary) -> str:
             text += f", {summary.lower_rungs} on lower rungs"
     others = {
         "repeats": summary.repeats,
+        "skipped": summary.skipped,
         "infeasible": summary.infeasible,
         "interrupted": summary.interrupted,
         "failed": summary.trials.get("fail", 0) - summary.interrupted,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, ModuleForm, call
+from neural_automl._forms import APPLY, Apply, Call, Index, Infix, Input, ModuleForm, brief, call
 
 Attributes = Mapping[str, Any]
 Shape = tuple[int, ...]
@@ -45,15 +45,18 @@ def dense(a: Attributes, layout: str, x: Shape) -> ModuleForm:
 def conv(a: Attributes, layout: str, x: Shape) -> ModuleForm:
     """Convolve with zero padding that is equal on both sides."""
     rank = len(a["kernel_size"])
-    kwargs = differing(
-        {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
-        stride=unwrap(a["strides"]),
-        padding=unwrap(a["padding"]),
-        dilation=unwrap(a["dilation_rate"]),
-        groups=a["groups"],
-        bias=a["use_bias"],
+    module = brief(
+        f"nn.Conv{rank}d",
+        *(x[-1], a["filters"], unwrap(a["kernel_size"])),
+        defaults={"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True},
+        values={
+            "stride": unwrap(a["strides"]),
+            "padding": unwrap(a["padding"]),
+            "dilation": unwrap(a["dilation_rate"]),
+            "groups": a["groups"],
+            "bias": a["use_bias"],
+        },
     )
-    module = call(f"nn.Conv{rank}d", x[-1], a["filters"], unwrap(a["kernel_size"]), **kwargs)
     return ModuleForm(APPLY, module, "conv")
 
 

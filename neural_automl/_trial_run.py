@@ -77,8 +77,8 @@ class TrialRun:
         self._before = before
         self._reported = 0
         self._was_asked = False
-        # Steps that an attempt reported which died before it kept a checkpoint of them.
-        self._known_steps = _reported_steps(trial) if trial.user_attrs.get(ATTEMPTS) else ()
+        # Steps that an attempt reported which ended before it kept a checkpoint of them.
+        self._known_steps = tuple(trial._cached_frozen_trial.intermediate_values)
         self.curve: list[dict[str, float]] = []
         self.weights: Mapping[str, Any] | None = None
         self.epoch = 0
@@ -241,10 +241,6 @@ class TrialRun:
         for name, value in {**metrics, "epochs": self.epoch}.items():
             if name != "epoch":
                 self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
-
-
-def _reported_steps(trial: Trial) -> tuple[int, ...]:
-    return tuple(trial.storage.get_trial(trial._trial_id).intermediate_values)
 
 
 def values_of(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from neural_automl._budget import Budget
@@ -156,15 +157,34 @@ def work(
 def _loop(optimize: Callable[..., None], budget: Budget) -> None:
     while budget.may_begin():
         try:
-            optimize(timeout=budget.seconds_left())
+            with _others_may_tell():
+                optimize(timeout=budget.seconds_left())
         except HandedBack:
             continue
         if not budget.is_pausing:
             break
     # What ends a space does not end the climb on its rungs.
     while budget.goes_on():
-        with contextlib.suppress(HandedBack):
+        with contextlib.suppress(HandedBack), _others_may_tell():
             optimize(n_trials=1)
+
+
+@contextlib.contextmanager
+def _others_may_tell() -> Iterator[None]:
+    """Leave a trial that ends here and was another worker's by then, or told by one.
+
+    Raises:
+        HandedBack: It was.
+    """
+    try:
+        yield
+    except (ValueError, AssertionError, UpdateFinishedTrialError) as error:
+        # Optuna says so in a ValueError, on whose way out it may assert that it can't be.
+        cause = error.__context__ if isinstance(error, AssertionError) else error
+        told = isinstance(cause, ValueError) and str(cause).startswith("Cannot tell a ")
+        if not told and not isinstance(cause, UpdateFinishedTrialError):
+            raise
+        raise HandedBack("a trial was taken over by another worker") from error
 
 
 def _outcome(study: optuna.Study, budget: Budget) -> Outcome:

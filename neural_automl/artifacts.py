@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ from optuna.artifacts import download_artifact, get_all_artifact_meta, upload_ar
 from optuna.artifacts.exceptions import ArtifactNotFound
 
 from neural_automl.backends import backend_of
-from neural_automl.exceptions import ExportError, StudyError
+from neural_automl.exceptions import ExportError, FallbackWarning, StudyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 SOURCE: Final = "model.py"
 WEIGHTS: Final = "weights.safetensors"
 CURVE: Final = "curve.json"
+#: Attribute of a trial: why nothing is kept of it.
+NO_ARTIFACTS: Final = "no_artifacts"
 
 
 def save_artifacts(
@@ -36,15 +39,33 @@ def save_artifacts(
 ) -> None:
     """Keep a trial's source, weights (safetensors) and curve.
 
-    The source is of the backend that the weights are of.
+    The source is of the backend that the weights are of. A network with a module of the user's that
+    no file can import has no source: the attribute ``no_source`` then holds the reason.
 
-    A network with a module of the user's that no file can import has no source: the trial's
-    attribute ``no_source`` then holds the reason.
+    Where there is no room, or nothing may be written, the trial keeps its value and loses the
+    files, with a ``FallbackWarning`` and the reason in its attribute ``no_artifacts``.
 
     Args:
         weights: Tensors by name; None keeps none.
         curve: The metrics of each epoch.
     """
+    from safetensors import SafetensorError
+
+    try:
+        _save(store, trial, architecture, weights, curve)
+    except (OSError, SafetensorError) as error:
+        reason = f"neither weights nor source are kept: {error}"
+        trial.set_user_attr(NO_ARTIFACTS, reason)
+        warnings.warn(f"trial {trial.number}: {reason}", FallbackWarning, stacklevel=2)
+
+
+def _save(
+    store: ArtifactStore,
+    trial: Trial,
+    architecture: Architecture,
+    weights: Mapping[str, Any] | None,
+    curve: Sequence[Mapping[str, float]],
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, CURVE)]
         files[0].write_text(json.dumps(list(curve)), encoding="utf-8")

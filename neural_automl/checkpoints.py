@@ -209,6 +209,13 @@ def remove_checkpoints(store: ArtifactStore, study: optuna.Study, trial: FrozenT
             continue
 
 
+def remove_leftovers(store: ArtifactStore, study: optuna.Study) -> None:
+    """Remove the checkpoints of all trials that have ended, those of workers that died too."""
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.is_finished() and CHECKPOINT in trial.user_attrs:
+            remove_checkpoints(store, study, trial)
+
+
 def _artifact(trial: Trial, slot: int) -> str:
     # An attempt writes to its own: a worker that was taken for dead, and is not, can't do harm.
     attempt = int(trial.user_attrs.get(ATTEMPTS, 0))

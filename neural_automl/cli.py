@@ -29,6 +29,7 @@ from neural_automl._arguments import (
     MetricOption,
     MissingOption,
     OutputOption,
+    PredictorOption,
     PrunerOptionsOption,
     ResumeOption,
     RungsOption,
@@ -53,7 +54,9 @@ from neural_automl._arguments import (
     read_space,
     warm_start_options,
 )
+from neural_automl._retrain_command import retrain
 from neural_automl._score_command import score
+from neural_automl._show_commands import dashboard, report
 from neural_automl._version import __version__
 from neural_automl._worker_command import worker
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
@@ -142,6 +145,7 @@ def search(
     early_stopping: EarlyStoppingOption = None,
     early_stopping_option: PrunerOptionsOption = None,
     rungs: RungsOption = None,
+    predictor: PredictorOption = False,
     metric: MetricOption = None,
     output: OutputOption = Path("results"),
     storage: SearchStorageOption = None,
@@ -174,6 +178,7 @@ def search(
     with _wrong_options():
         engine = AutoMLEngine(
             search_strategy=strategy,
+            predictor=predictor,
             rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             backend=backend,
@@ -228,6 +233,9 @@ def search(
 
 app.command()(worker)
 app.command()(score)
+app.command()(retrain)
+app.command()(report)
+app.command()(dashboard)
 
 
 @app.command()

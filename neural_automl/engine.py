@@ -33,7 +33,9 @@ from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
 from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
+from neural_automl.prediction import PerformancePredictor, check_metrics
 from neural_automl.registry import space_of, summarise, write_ledger
+from neural_automl.report import publish
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
@@ -88,6 +90,8 @@ class AutoMLEngine:
             of studies in the same storage; see ``warm_start.warm_start``.
         warm_start_options: Its ``candidates``, ``trials``, ``random``, ``proxies``, ``file`` and
             ``progress``.
+        predictor: Whether networks that are likely poor are not trained: see
+            ``ArchitectureObjective``; afterwards the attribute ``predictor`` is what predicted.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
@@ -127,13 +131,15 @@ class AutoMLEngine:
         rungs: Sequence[int] | None = None,
         warm_start: Earlier | None = None,
         warm_start_options: Mapping[str, Any] | None = None,
+        predictor: bool = False,
         strict: bool = False,
     ) -> None:
         check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
         self.executor = executor_type
         self.max_workers = max_workers or default_workers(executor_type)
-        self.predictor: None = None
+        self.predictor: PerformancePredictor | None = None
+        self._predicts = predictor
         self.evaluator: Evaluator | None = None
         self.backend: Backend = backend
         self.device = device
@@ -177,7 +183,10 @@ class AutoMLEngine:
             value=value,
             rungs=self.rungs,
             warm_start=ZERO_COST if warm_start == ZERO_COST else None,  # trials keep their scores
+            predictor=predictor or None,
         )
+        if predictor and self.metrics is not None:
+            check_metrics(self.metrics)
         # Wrong names and options are said now, not after the data was read.
         check_strategy(search_strategy, self._sampler_options)
         self.make_pruner(_MANY_EPOCHS)
@@ -232,6 +241,7 @@ class AutoMLEngine:
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
         objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        self.predictor = None if objective.adviser is None else objective.adviser.predictor
         with storage_errors(self.storage):
             study = self._open_study(objective, max_trials, max_epochs_per_trial)
             set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
@@ -248,6 +258,7 @@ class AutoMLEngine:
             )
             reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
             write_ledger(study)
+            publish(study)
         self._result = self._make_result(study, space, reason)
         return self._result
 
@@ -299,6 +310,7 @@ class AutoMLEngine:
             value=self.value,
             rungs=self.rungs,
             zero_cost=proxies_of(self.warm_start, self._warm_options),
+            predictor=self._predicts,
             **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 

@@ -199,5 +199,9 @@ class ProxyError(EvaluationError):
     """A zero-cost proxy says nothing of a network."""
 
 
+class PredictionError(NeuralAutoMLError):
+    """A predictor has not learned enough to predict."""
+
+
 class FallbackWarning(UserWarning):
     """Something that was asked for was replaced by something lesser, and it is recorded."""

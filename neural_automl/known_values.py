@@ -24,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 from neural_automl import _leases
 from neural_automl._ledger import Stopwatch
 from neural_automl.exceptions import StudyError
+from neural_automl.samplers._define_by_run import SKIPPED
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -175,7 +176,9 @@ def is_reusable(trial: FrozenTrial) -> bool:
     One that found no memory, or was too slow, might not be so on another device.
     """
     attributes = trial.user_attrs
-    if trial.state not in _FINISHED or not attributes.get(CLAIM) or "cached_from" in attributes:
+    if trial.state not in _FINISHED or not attributes.get(CLAIM):
+        return False
+    if {"cached_from", SKIPPED} & attributes.keys():
         return False
     if trial.state == TrialState.COMPLETE:
         return True

@@ -14,6 +14,7 @@ import optuna
 from neural_automl._leases import Lease, Watch
 from neural_automl._ledger import Stopwatch
 from neural_automl._memory import MemoryLimits
+from neural_automl._notes import write_trial_note
 from neural_automl._recovery import own_name, recover
 from neural_automl._rung_start import Start, check_rungs
 from neural_automl._rung_start import trial_seed as trial_seed
@@ -40,6 +41,7 @@ from neural_automl.hyperparameters import TRAINING
 from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
+from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class ArchitectureObjective:
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
         zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
+        notes: Whether optuna-dashboard shows a note on each of the first 1,000 trials.
+        predictor: Whether likely poor networks are skipped, or what predicts them.
 
     Raises:
         SpaceError: A constraint breaks a rule.
@@ -128,6 +132,8 @@ class ArchitectureObjective:
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
         zero_cost: Sequence[str] = (),
+        notes: bool = True,
+        predictor: PerformancePredictor | bool = False,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -164,6 +170,8 @@ class ArchitectureObjective:
         self.artifact_store = artifact_store
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
+        self.notes = notes
+        self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
         self._memory = MemoryLimits()
@@ -209,24 +217,37 @@ class ArchitectureObjective:
         self._announce(trial.study)
         self.tidy()
         watch = Stopwatch()
+        architecture = None
         try:
             with watch.on("storing"):
                 start = Start.of(trial, self.rungs, finish=self._finishing)
-            return self._evaluate(trial, self._suggest(trial, watch), start, watch)
+            architecture = self._suggest(trial, watch)
+            values = self._evaluate(trial, architecture, start, watch)
+            self._note(trial, architecture, watch, values)
+            return values
         except optuna.TrialPruned as pruned:
             reason = str(pruned)
+            self._note(trial, architecture, watch)
         except KeyboardInterrupt:
             trial.set_user_attr("interrupted", True)
             raise
         except Exception as error:
             # Recorded where the study keeps it, then left to Optuna: a failure is data.
             trial.set_user_attr("error", "".join(traceback.format_exception(error)))
+            self._note(trial, architecture, watch)
             raise
         finally:
             watch.write(trial)
         # Raised anew, and from nothing: Optuna keeps what is raised in a cycle of references, and
         # the frames of the first one's traceback hold the weights.
         raise optuna.TrialPruned(reason)
+
+    def _note(
+        self, trial: Trial, architecture: Architecture | None, watch: Stopwatch, values: Any = None
+    ) -> None:
+        if self.notes:
+            with watch.on("storing"):
+                write_trial_note(trial, architecture, self.metrics, values)
 
     def tidy(self) -> None:
         """Remove the checkpoints of this objective's trials that have ended since.
@@ -330,6 +351,9 @@ class ArchitectureObjective:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
             with watch.on("proposing"):
                 self._scores.write(trial, architecture)
+            if self.adviser is not None:
+                with watch.on("proposing"):
+                    self.adviser.advise(trial, architecture, epochs, may_skip=start.is_new)
             return self._train(trial, architecture, epochs, start, watch, lease)
 
     def _train(

@@ -14,7 +14,7 @@ from neural_automl._trial_scores import agreement
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
 from neural_automl.export import ModelCard
-from neural_automl.samplers._define_by_run import EXHAUSTED
+from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
 
 if TYPE_CHECKING:
     import optuna
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 def is_trained(trial: FrozenTrial) -> bool:
     """Return whether a trial counts against a budget: it trained, to its end or until stopped.
 
-    One that was answered with the result of an equal training did not.
+    One that was answered with the result of an equal training did not, nor one that was skipped.
     """
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    return finished and not {"infeasible", "cached_from"} & trial.user_attrs.keys()
+    return finished and not {"infeasible", "cached_from", SKIPPED} & trial.user_attrs.keys()
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,15 @@ class StudySummary:
         infeasible: Trials that were not trained, or not to an end, for a limit, a shape,
             divergence or memory.
         repeats: Trials that were answered with the result of an equal training.
+        skipped: Trials that were not trained for what was predicted of them.
+        predictor: What the predictor's standing in the study is; None where there is none.
         epochs_trained: Sum over all trials.
-        epochs_saved: Sum of the three that follow.
+        epochs_saved: Sum of the four that follow.
         epochs_saved_by_stopping: What stopped trials would still have trained.
         epochs_saved_by_known_values: What the equal trainings of repeats had taken.
         epochs_saved_by_rungs: Whole trainings of as many networks as the lowest rung saw, less
             what the rungs took; below 0 where few networks were promoted much.
+        epochs_saved_by_prediction: What skipped trials would have trained.
         train_seconds: Sum over all trials, as the evaluator measured it.
         seconds: By kind, of all trials: ``training`` (the evaluator, its building and validating
             included), ``proposing`` (the space's suggest: sampler and writing of the choices),
@@ -79,11 +82,14 @@ class StudySummary:
     interrupted: int
     infeasible: int
     repeats: int
+    skipped: int
+    predictor: dict[str, Any] | None
     epochs_trained: int
     epochs_saved: int
     epochs_saved_by_stopping: int
     epochs_saved_by_known_values: int
     epochs_saved_by_rungs: int
+    epochs_saved_by_prediction: int
     train_seconds: float
     seconds: dict[str, float]
     best_trial: int | None
@@ -111,6 +117,7 @@ def summarise(study: optuna.Study) -> StudySummary:
         "stopping": sum(map(_epochs_saved, trials)),
         "known_values": int(sum(_number(trial, KNOWN_EPOCHS) for trial in trials)),
         "rungs": _saved_by_rungs(study, on_rungs),
+        "prediction": int(sum(_number(t, "max_epochs") for t in trials if SKIPPED in t.user_attrs)),
     }
     kendall, scored = agreement(study)
     return StudySummary(
@@ -124,11 +131,14 @@ def summarise(study: optuna.Study) -> StudySummary:
         interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
         infeasible=sum(map(_is_infeasible, trials)),
         repeats=sum("cached_from" in trial.user_attrs for trial in trials),
+        skipped=sum(SKIPPED in trial.user_attrs for trial in trials),
+        predictor=study.user_attrs.get("predictor"),
         epochs_trained=int(sum(_number(trial, "epochs") for trial in trials)),
         epochs_saved=sum(saved.values()),
         epochs_saved_by_stopping=saved["stopping"],
         epochs_saved_by_known_values=saved["known_values"],
         epochs_saved_by_rungs=saved["rungs"],
+        epochs_saved_by_prediction=saved["prediction"],
         train_seconds=float(sum(_number(trial, "train_seconds") for trial in trials)),
         seconds=total_seconds(trials),
         best_trial=None if best is None else best.number,

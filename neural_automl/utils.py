@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl._layer_rows import layer_rows
 from neural_automl._similarity import label_similarity
-from neural_automl.architecture import Architecture, lower_sequence
+from neural_automl.architecture import Architecture
 from neural_automl.exceptions import ExportError, SpaceError
-from neural_automl.graph import GraphBuilder
 from neural_automl.layers import find_layer
 from neural_automl.parameters import check_parameters
 from neural_automl.values import uses_channels
@@ -87,20 +87,11 @@ def create_architecture_summary(architecture: Architecture) -> str:
     Raises:
         ShapeError: A layer cannot take the shape that reaches it.
     """
-    builder = GraphBuilder(architecture.input_shape)
-    graph = builder.finish(lower_sequence(builder, 0, architecture.layers), architecture.loss)
-    owners = [-1] * len(graph.nodes)
-    for row, span in enumerate(builder.spans):  # inner layers begin later: theirs is the last word
-        owners[span.start : span.stop] = [row] * (span.stop - span.start)
-    counts = [[0, 0] for _ in builder.spans]
-    for owner, node in zip(owners, graph.built_nodes(), strict=False):
-        if owner >= 0:
-            counts[owner][0] += node.facts.params
-            counts[owner][1] += node.facts.macs
+    layers, graph, _ = layer_rows(architecture)
     rows = [_HEADER, ("input", "", str(graph.input_shape), "", "")]
-    for span, (params, macs) in zip(builder.spans, counts, strict=True):
-        shape = str(builder.shape(span.output))
-        rows.append(("  " * span.depth + span.path, span.type, shape, f"{params:,}", f"{macs:,}"))
+    for row in layers:
+        place = "  " * row.depth + row.path
+        rows.append((place, row.type, str(row.shape), f"{row.params:,}", f"{row.macs:,}"))
     cost = architecture.cost
     rows.append(("total", "", str(graph.output_shape), f"{cost.params:,}", f"{cost.macs:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -486,7 +486,7 @@ def test_early_stopping(tmp_path: Path, arguments: list[str], states: set[str]) 
         (["export", "--storage", "results/study.db", "-o", "results"], "is there already"),
         (
             ["export", "--storage", "results/study.db", "-o", "out", "--format", "tf"],
-            "format must be one of pytorch, dsl, json",
+            "format must be one of pytorch, keras, onnx, dsl,",
         ),
         (["describe", "none.neural"], "none.neural"),
         (["validate", "none.neural"], "none.neural: No such file"),

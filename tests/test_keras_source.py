@@ -13,9 +13,9 @@ import pytest
 
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.backends import backend_of
+from neural_automl.backends._orders import feature_orders
 from neural_automl.backends.pytorch import make_plan as plan_pytorch
 from neural_automl.backends.tensorflow import make_plan, user_modules
-from neural_automl.backends.tensorflow._plan import feature_orders
 from neural_automl.evaluation import ArchitectureEvaluator
 from neural_automl.exceptions import ExportError, ShapeError, UnknownLayerError
 from neural_automl.export import export_architecture
@@ -379,6 +379,10 @@ def test_planning_and_source_load_no_framework() -> None:
     [
         (["conv1/kernel", "attention1/query/bias"], "tensorflow"),
         (["conv1.weight", "mine1.a/b"], "pytorch"),
+        (["mine1.a/b"], "pytorch"),
+        (["block1.mine1.a/b"], "pytorch"),
+        (["blocks1.0.block2.conv1/kernel", "dense1/bias"], "tensorflow"),
+        (["blocks1.0.block2.conv1.weight"], "pytorch"),
         ([], "pytorch"),
         (["anything"], "pytorch"),
     ],

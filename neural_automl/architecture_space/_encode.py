@@ -26,6 +26,14 @@ _ROUNDS: Final = 2
 #: Numbers in an encoding.
 LENGTH: Final = _OPERATIONS + _PATHS + _NEIGHBOURHOODS + 4
 
+#: Where each kind of number stands in an encoding.
+BLOCKS: Final = {
+    "operations": slice(0, _OPERATIONS),
+    "paths": slice(_OPERATIONS, _OPERATIONS + _PATHS),
+    "neighbourhoods": slice(_OPERATIONS + _PATHS, LENGTH - 4),
+    "costs": slice(LENGTH - 4, LENGTH),
+}
+
 
 def encode(architecture: Architecture) -> list[float]:
     """Return an architecture as numbers: ``ArchitectureSpace.encode``.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from neural_automl._forms import ModuleForm
+    from neural_automl.backends._repeats import Item
     from neural_automl.graph import Graph
 
 
@@ -18,16 +19,19 @@ class Step:
     """One line of the model's forward pass.
 
     Args:
-        name: Attribute of the module that holds its weights, or an empty string.
+        name: Attribute of the module that holds its weights, behind those of its blocks, as
+            ``block1.conv2``; or an empty string.
         form: Constructor and expression.
         inputs: The values it reads: 0 is the model's input, ``n`` the result of step ``n - 1``.
         node: The node of the graph that it gives the tensor of.
+        blocks: That it stands in, outermost first.
     """
 
     name: str
     form: ModuleForm
     inputs: tuple[int, ...]
     node: int
+    blocks: tuple[Item, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,13 @@ class Plan:
         steps: One for each value after the input.
         output: The value that the model puts out.
         graph: Where it comes from.
+        root: Its blocks.
     """
 
     steps: tuple[Step, ...]
     output: int
     graph: Graph
+    root: Item
 
     def last_uses(self) -> list[int]:
         """Return, for each value, the last step that reads it (past the end: the output)."""

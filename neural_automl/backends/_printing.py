@@ -3,55 +3,116 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from neural_automl._forms import Apply, Call, Index, Infix, Input
+from neural_automl._forms import Apply, Call, Index, Infix, Input, Raw
 from neural_automl.exceptions import ExportError, excerpt
 
-if TYPE_CHECKING:
-    from neural_automl.backends._plan import Plan, Step
-
 LINE: Final = 88
+#: Values that each get a name; more are told by their place in a tuple.
+MOST_NAMES: Final = 3
 
 #: How the module of a step is written: a name, or the call that makes it.
 Module = Call | str
 
 
-def step_lines(
-    plan: Plan, names: list[str], indent: str, module_of: Callable[[Step], Module]
-) -> tuple[list[str], str]:
-    """Return a line for each step, and the name of the value that the plan puts out.
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One line of a forward pass.
+
+    Args:
+        form: What it computes.
+        inputs: The values that it reads.
+        outputs: The values that it gives.
+        module: How the module in the form is written.
+    """
+
+    form: Any
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    module: Module = ""
+
+
+def statement_lines(
+    statements: Sequence[Statement],
+    known: Mapping[int, str],
+    outputs: Sequence[int],
+    indent: str,
+    *,
+    free: Sequence[str] = (),
+    keep: bool = False,
+) -> tuple[list[str], list[str]]:
+    """Return a line for each statement, and the names of the values that are put out.
 
     A value takes over the name of one that is done.
 
     Args:
-        names: Of the input; a second one is what may be given away once the input is done.
+        statements: In order.
+        known: Names of the values that come in.
+        outputs: Values that are put out.
         indent: Of each line.
-        module_of: How the module of a step is written.
+        free: Names that nothing has yet.
+        keep: Whether the names that come in are kept.
     """
-    last = plan.last_uses()
-    known = {0: names[0]}
-    free: list[str] = names[1:]
+    last = dict.fromkeys(outputs, len(statements))
+    for index in reversed(range(len(statements))):
+        for source in statements[index].inputs:
+            last.setdefault(source, index)
+    names, kept = dict(known), set(known.values()) if keep else set()
+    unused = list(free)
+    made = 1 if free else len(known)
     lines = []
-    made = 1
-    for index, step in enumerate(plan.steps):
-        inputs = [known[source] for source in step.inputs]
-        done = (s for s in dict.fromkeys(step.inputs) if last[s] == index)
-        free.extend(known[s] for s in done if s or len(names) == 1)
-        if isinstance(step.form.forward, Input):
-            target = inputs[step.form.forward.index]
-            if target in free:
-                free.remove(target)
+    for index, each in enumerate(statements):
+        inputs = [names[source] for source in each.inputs]
+        done = (names[s] for s in dict.fromkeys(each.inputs) if last[s] == index)
+        unused.extend(name for name in done if name not in kept)
+        if isinstance(each.form, Input):
+            target = inputs[each.form.index]
+            if target in unused:
+                unused.remove(target)
+            names[each.outputs[0]] = target
+            continue
+        unused.sort(key=lambda name: (len(name), name))
+        if len(each.outputs) > MOST_NAMES:
+            targets = f"x{(made := made + 1)}"
+            names |= {v: f"{targets}[{place}]" for place, v in enumerate(each.outputs)}
+            kept |= {names[value] for value in each.outputs}
         else:
-            free.sort(key=lambda name: (len(name), name))
-            target = free.pop(0) if free else f"x{(made := made + 1)}"
-            text = line(f"{target} = ", step.form.forward, indent, module_of(step), inputs)
-            lines.append(text)
-        known[index + 1] = target
-    if plan.steps and last[0] == -1:
-        raise AssertionError("a plan that never reads its input")
-    return lines, known[plan.output]
+            for value in each.outputs:
+                names[value] = unused.pop(0) if unused else f"x{(made := made + 1)}"
+            targets = ", ".join(names[value] for value in each.outputs)
+        lines.append(line(f"{targets} = ", each.form, indent, each.module, inputs))
+    return lines, [names[value] for value in outputs]
+
+
+def returned(kind: str, count: int) -> str:
+    """Return the annotation of a function that gives so many values of a type."""
+    if count == 1:
+        return kind
+    inside = f"{kind}, ..." if count > MOST_NAMES else ", ".join([kind] * count)
+    return f"tuple[{inside}]"
+
+
+def return_lines(values: Sequence[str], indent: str) -> list[str]:
+    """Return the last statement of a function, wrapped as a formatter wraps it."""
+    text = f"{indent}return {', '.join(values)}"
+    if len(text) <= LINE:
+        return [text]
+    below = [f"{indent}    {value}," for value in values]
+    return [f"{indent}return (", *below, f"{indent})"]
+
+
+def signature(head: str, parameters: Sequence[str], tail: str, indent: str = "") -> list[str]:
+    """Return the first lines of a function, wrapped as a formatter wraps them."""
+    joined = ", ".join(parameters)
+    if len(f"{indent}{head}({joined}){tail}") <= LINE:
+        return [f"{indent}{head}({joined}){tail}"]
+    below = [f"{indent}    {joined}"]
+    if len(below[0]) > LINE:
+        below = [f"{indent}    {parameter}," for parameter in parameters]
+    return [f"{indent}{head}(", *below, f"{indent}){tail}"]
 
 
 def line(
@@ -124,6 +185,8 @@ class _Printer:
         """Return a form on one line."""
         if isinstance(form, Input):
             return self._inputs[form.index]
+        if isinstance(form, Raw):
+            return form.text
         if isinstance(form, Call | Apply):
             return f"{self._function(form)}({self._joined(self._arguments(form))})"
         if isinstance(form, Infix):

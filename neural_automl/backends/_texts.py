@@ -9,6 +9,8 @@ from neural_automl.backends._printing import LINE
 
 if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
+    from neural_automl.backends._plan import Plan
+    from neural_automl.backends._repeats import Item
     from neural_automl.primitives import Layout, Shape
 
 
@@ -64,6 +66,13 @@ def summarize(architecture: Architecture, layout: Layout) -> str:
     made, given = graph.nodes[graph.logits].shape, graph.input_shape
     line = f'    """{_text(made, layout)} from {_text(given, layout)}."""'
     return line if len(line) <= LINE else '    """The network that is described above."""'
+
+
+def summarize_block(plan: Plan, item: Item) -> str:
+    """Return the docstring of a block: the primitives in it, each once."""
+    ops = dict.fromkeys(plan.graph.nodes[node].op for node in item.nodes())
+    text = f'    """{", ".join(ops)}."""'
+    return text if len(text) <= LINE else f'    """{", ".join(list(ops)[:4])} and more."""'
 
 
 def _text(shape: Shape, layout: Layout) -> str:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def backend_of(weights: Mapping[str, Any]) -> Backend:
     """Return the backend whose weights these are: Keras's names are paths, ``conv1/kernel``."""
-    is_keras = weights and all(re.match(r"\w+/", name) for name in weights)
+    # Those of blocks before it: blocks1.0.conv1/kernel.
+    is_keras = weights and all(re.match(r"(blocks?\d+\.(\d+\.)?)*\w+/", n) for n in weights)
     return "tensorflow" if is_keras else "pytorch"
 
 

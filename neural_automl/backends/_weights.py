@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from neural_automl._keras_forms import is_depthwise
+from neural_automl.backends._orders import feature_orders
 from neural_automl.backends.pytorch import make_plan as plan_pytorch
 from neural_automl.backends.tensorflow import make_plan as plan_tensorflow
-from neural_automl.backends.tensorflow._plan import feature_orders
 from neural_automl.exceptions import ExportError
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from neural_automl.evaluation._context import EvaluationContext, Evaluator
 from neural_automl.evaluation._evaluator import ArchitectureEvaluator
+from neural_automl.evaluation._everything import Predictor, on_everything, trained_model
 from neural_automl.evaluation._forecast import estimate_seconds
 from neural_automl.evaluation._latency import Latency, measure_latency
 from neural_automl.evaluation._names import METRIC_NAMES
@@ -15,8 +16,11 @@ __all__ = [
     "Evaluator",
     "Latency",
     "MetricTracker",
+    "Predictor",
     "direction_of",
     "estimate_seconds",
     "measure_latency",
+    "on_everything",
     "sample_batch",
+    "trained_model",
 ]

@@ -117,6 +117,10 @@ class TensorBatches(Batches):
         full, rest = divmod(len(self.x), batch_size)
         return full + int(rest > 1 or (rest == 1 and full == 0))
 
+    def tensors(self) -> Batch:
+        """Return all inputs and targets, in form."""
+        return self._turn(self.x), self.y
+
     def _turn(self, x: Tensor) -> Tensor:
         return x.permute(0, 3, 1, 2) if self._turned else x
 

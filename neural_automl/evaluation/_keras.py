@@ -134,6 +134,12 @@ def validate(
     return measured(outputs, targets, measure, prefix)
 
 
+def outputs(model: keras.Model, batches: Batches, batch_size: int) -> Tensor:
+    """Return the outputs for all of a data set."""
+    with _memory_errors():
+        return predict(make_predictor(model), batches, batch_size)[0]
+
+
 def load_weights(model: keras.Model, weights: Mapping[str, Any]) -> None:
     """Put weights into a model.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neural_automl.evaluation._frameworks import place
 from neural_automl.evaluation._settings import TrainingSettings
 from neural_automl.exceptions import DataError
 
@@ -33,6 +32,8 @@ def sample_batch(
         DataError: The data does not fit, or is less than that.
     """
     import torch
+
+    from neural_automl.evaluation._frameworks import place
 
     evaluator.check(architecture)
     device = place(evaluator.backend, evaluator.device)

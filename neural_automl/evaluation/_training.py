@@ -170,6 +170,13 @@ def validate(
     return measured(outputs, targets, measure, prefix)
 
 
+def outputs(model: nn.Module, batches: Batches, batch_size: int) -> Tensor:
+    """Return the outputs for all of a data set."""
+    model.eval()
+    with torch.inference_mode():
+        return predict(model, batches, batch_size)[0]
+
+
 def predict(
     model: Callable[[Tensor], Tensor], batches: Batches, batch_size: int
 ) -> tuple[Tensor, Tensor]:

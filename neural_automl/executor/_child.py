@@ -14,6 +14,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ sys.exit(main(sys.argv[1:]))
 """
 #: Seconds that a call has to end after it was asked to.
 GRACE: Final = 10.0
+#: The same between two signals.
+_AGAIN: Final = 0.2
 _ALIGNMENT: Final = 64
 
 
@@ -69,19 +72,36 @@ def _mapped(path: Path, sizes: Sequence[int]) -> list[memoryview]:
     return buffers
 
 
-def watch_parent(done: threading.Event) -> None:
-    """Interrupt the main thread when the parent closes the pipe; end what goes on regardless."""
+class Interruption:
+    """Interrupts the main thread when the parent closes the pipe; ends what goes on regardless.
 
-    def wait() -> None:
+    A background job of a shell ignores SIGINT, and so would its children: here it is heeded.
+
+    Attributes:
+        done: Set when the call has ended and there is nothing to interrupt any more.
+    """
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self._heard = threading.Event()
+        signal.signal(signal.SIGINT, self._raise)
+        threading.Thread(target=self._wait, name="parent", daemon=True).start()
+
+    def _raise(self, *_: object) -> None:
+        self._heard.set()
+        raise KeyboardInterrupt
+
+    def _wait(self) -> None:
         # Not by sys.stdin, whose lock a thread that still waits would hold at the end.
         while os.read(0, 1):
             pass
-        if not done.is_set():
-            _interrupt()
-            if not done.wait(GRACE):
+        deadline = time.monotonic() + GRACE
+        while not self.done.wait(_AGAIN):
+            if time.monotonic() > deadline:
                 os._exit(1)
-
-    threading.Thread(target=wait, name="parent", daemon=True).start()
+            # A signal that comes just before a wait in the operating system does not end it.
+            if not self._heard.is_set():
+                _interrupt()
 
 
 def _interrupt() -> None:
@@ -100,8 +120,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The folder, the file of the function in it, and the file of its arguments.
     """
     folder, function, call = Path(arguments[0]), arguments[1], arguments[2]
-    done = threading.Event()
-    watch_parent(done)
+    interruption = Interruption()
     result, error = None, None
     try:
         result = load(folder / function)(*load(folder / call))
@@ -112,7 +131,7 @@ def main(arguments: Sequence[str]) -> int:
     part = target.with_suffix(".part")
     part.write_bytes(_packed(result, error))
     part.replace(target)
-    done.set()
+    interruption.done.set()
     return 0
 
 

@@ -22,6 +22,8 @@ with try_import() as _imports:
 
 #: Seconds that a scheduler has to answer.
 _TIMEOUT: Final = 10
+#: The same for the first worker of a cluster on this machine.
+_START: Final = 120
 
 
 @final
@@ -98,7 +100,10 @@ class DaskExecutor(BaseExecutor):
                     dashboard_address=":0",
                     scheduler_kwargs={"allowed_failures": self._retries},
                 )
-            return Client(self._cluster or address, timeout=_TIMEOUT, set_as_default=False)
+            client = Client(self._cluster or address, timeout=_TIMEOUT, set_as_default=False)
+            if self._cluster is not None:
+                client.wait_for_workers(1, timeout=_START)
+            return client
         except (OSError, TimeoutError, RuntimeError, ValueError) as error:
             raise ExecutorError(
                 f"the Dask scheduler {self._where} can't be reached: {error}"
@@ -107,7 +112,11 @@ class DaskExecutor(BaseExecutor):
     def _scatter(self, fn: Callable[..., Any]) -> Any:
         try:
             return self._client.scatter(_Function(fn), hash=False)
-        except (OSError, TimeoutError, CommClosedError, CancelledError) as error:
+        except TimeoutError as error:
+            raise ExecutorError(
+                f"the Dask scheduler {self._where} has no worker: {error}"
+            ) from error
+        except (OSError, CommClosedError, CancelledError) as error:
             raise self._gone(error) from error
         except Exception as error:  # anybody's __reduce__ may raise anything
             raise ExecutorError(

@@ -30,6 +30,7 @@ from neural_automl.samplers._define_by_run._moves import (
     propose_new,
 )
 from neural_automl.samplers._define_by_run._observations import (
+    SKIPPED,
     Observation,
     StudyReader,
     seen_keys,
@@ -53,6 +54,7 @@ from neural_automl.samplers._define_by_run._values import (
 
 __all__ = [
     "EXHAUSTED",
+    "SKIPPED",
     "STOP_REASON",
     "Configuration",
     "ConfigurationSampler",

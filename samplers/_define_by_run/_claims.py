@@ -7,6 +7,7 @@ one sees the other's claim; whoever does chooses again.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from neural_automl.samplers._define_by_run._observations import CLAIM, live_para
 from neural_automl.samplers._define_by_run._recording import Suggest
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
 #: Study attribute that says why there is nothing more to propose.
@@ -59,6 +61,7 @@ class Claims:
         self._held: dict[int, Held] = {}
         self._holders: dict[Hashable, set[int]] = {}
         self._open: set[int] = set()
+        self._shapes: dict[tuple[str, BaseDistribution], BaseDistribution] = {}
         self.any_feasible = False
 
     def update(self, study: Study, *, but: int | None = None) -> list[FrozenTrial]:
@@ -109,11 +112,24 @@ class Claims:
         if configuration is None:
             return Held(values, None, frozenset(), settled)
         verdict = self._judge(configuration)
-        keys: set[Hashable] = {configuration.key}
+        slim = self._slim(configuration)
+        keys: set[Hashable] = {slim.key}
         if verdict.is_feasible:
             self.any_feasible = True
             keys.add(verdict.identity)
-        return Held(values, configuration, frozenset(keys), settled)
+        held = slim.values if values == slim.values else values
+        return Held(held, slim, frozenset(keys), settled)
+
+    def _slim(self, configuration: Configuration) -> Configuration:
+        """Return an equal one that shares what it can: a study holds thousands of trials."""
+        return Configuration(
+            {sys.intern(name): value for name, value in configuration.values.items()},
+            {
+                sys.intern(name): self._shapes.setdefault((name, shape), shape)
+                for name, shape in configuration.distributions.items()
+            },
+            constraints=configuration.constraints,
+        )
 
     def _put(self, number: int, held: Held) -> None:
         before = self._held.get(number)

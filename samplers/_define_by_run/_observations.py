@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: System attribute of a trial: name to value of what was proposed, perhaps inactive ones too.
 CLAIM: Final = "define_by_run:claim"
+#: Attribute of a trial that was not tried, though it might have been: why. It teaches nothing.
+SKIPPED: Final = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Observation:
         violation: How far its constraints are broken, summed; 0 if it is feasible.
         identity: What the configuration is the same as; None where nothing says so, and where it
             may not be tried: it may have no identity then.
+        skipped: Whether it was not tried, though it might have been.
     """
 
     number: int
@@ -51,11 +54,12 @@ class Observation:
     intermediate: Mapping[int, float]
     violation: float
     identity: Hashable | None = None
+    skipped: bool = False
 
     @property
     def teaches(self) -> bool:
         """Whether it ended with something to learn: a failure says nothing of its parameters."""
-        return self.state in (TrialState.COMPLETE, TrialState.PRUNED)
+        return self.state in (TrialState.COMPLETE, TrialState.PRUNED) and not self.skipped
 
     @property
     def last(self) -> tuple[int, float] | None:
@@ -133,6 +137,7 @@ class StudyReader:
             intermediate=trial.intermediate_values,
             violation=sum(max(value, 0.0) for value in trial.constraints.values()),
             identity=identity,
+            skipped=SKIPPED in trial.user_attrs,
         )
 
     def __getstate__(self) -> dict[str, Any]:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from neural_automl._budget import Budget, set_budget
+from neural_automl._recovery import hand_back
 from neural_automl._worker import Outcome, joint_outcome, work
 from neural_automl.exceptions import StudyError
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import is_trained
 from tests.executors.searches import wide_space
 from tests.search.fakes import CurveEvaluator
+
+if TYPE_CHECKING:
+    from neural_automl.architecture import Architecture
+    from neural_automl.evaluation import EvaluationContext
 
 
 def new_study(max_trials: int, deadline: float | None = None) -> optuna.Study:
@@ -187,6 +193,41 @@ def test_a_callback_may_stop_the_search() -> None:
 
     assert len(study.trials) == 1
     assert outcome.reason == "stopped"
+
+
+@dataclass
+class Meanwhile(CurveEvaluator):
+    """What another worker does to a trial of this one."""
+
+    act: Callable[[int], object] = id
+
+    def evaluate(
+        self, architecture: Architecture, context: EvaluationContext
+    ) -> Mapping[str, float]:
+        metrics = super().evaluate(architecture, context)
+        if len(self.trained) == 2:
+            self.act(1)
+        return metrics
+
+
+@pytest.mark.parametrize("what", ["told", "handed back"])
+def test_a_trial_that_another_worker_took_does_not_end_this_one(what: str) -> None:
+    study = new_study(5)
+    study.sampler = optuna.samplers.RandomSampler(seed=1)  # no network twice
+
+    def act(number: int) -> None:
+        if what == "told":
+            study.tell(number, 0.5)
+        else:
+            hand_back(study, study.trials[number]._trial_id)
+
+    evaluator = Meanwhile(act=act)
+    objective = ArchitectureObjective(wide_space(), evaluator, epochs=2, artifact_store=None)
+    outcome = work(study, objective)
+
+    assert outcome == Outcome("budget")
+    assert sum(map(is_trained, study.trials)) == 5
+    assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
 
 
 ERROR = StudyError("three in a row")

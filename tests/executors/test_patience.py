@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,28 @@ def test_a_trial_that_others_ended_stays_an_error(database: PatientDatabase) -> 
 
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         database.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+
+
+def test_a_waiting_trial_is_given_to_one_of_two_that_ask_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = optuna.create_study(storage=open_storage(tmp_path / "study.db"), study_name="s")
+    study.enqueue_trial({})
+    trial_id = study.get_trials(states=(TrialState.WAITING,))[0]._trial_id
+    check = PatientDatabase.check_trial_is_updatable
+
+    def slowly(*args: Any) -> None:
+        time.sleep(0.2)  # between the reading of the state and the writing
+        check(*args)
+
+    monkeypatch.setattr(PatientDatabase, "check_trial_is_updatable", slowly)
+
+    def take(database: PatientDatabase) -> bool:
+        return database.set_trial_state_values(trial_id, TrialState.RUNNING)
+
+    databases = [open_storage(tmp_path / "study.db") for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        assert sorted(pool.map(take, databases)) == [False, False, True]
 
 
 def test_a_whole_search_on_a_database_that_stumbles(

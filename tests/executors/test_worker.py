@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from neural_automl.exceptions import StudyError
 from neural_automl.registry import is_trained
 from neural_automl.studies import load_study
 from tests.executors.searches import SlowEvaluator, check_complete, pids, wide_space
+from tests.executors.steps import StepEvaluator, check_log, read_log
 from tests.test_cli import SMALL, Ran, cli
 
 MODULE = """\
@@ -135,6 +137,63 @@ from tests.executors.searches import wide_space
 engine = AutoMLEngine(search_strategy="random", early_stopping="none", output_dir="results")
 engine.search(wide_space(), evaluator=make(), max_trials=50, max_epochs_per_trial=3)
 """
+
+
+STEPS = """\
+import pathlib
+from tests.executors.steps import StepEvaluator
+
+def make():
+    return StepEvaluator(pathlib.Path({log!r}), 0.3)
+"""
+
+
+def start_worker(folder: Path) -> subprocess.Popen[str]:
+    own = ("--storage", "results", "--evaluator", "steps_evaluator:make")
+    return subprocess.Popen(
+        [sys.executable, "-m", "neural_automl", "worker", *own],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_sigterm_hands_the_trial_back_and_another_worker_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "steps_evaluator.py").write_text(STEPS.format(log=str(log)))
+    engine = AutoMLEngine(
+        search_strategy="random", early_stopping="none", output_dir=tmp_path / "results"
+    )
+    engine.search(
+        wide_space(), evaluator=StepEvaluator(log, 0), max_trials=1, max_epochs_per_trial=8
+    )
+    study = give_budget(tmp_path, 3)
+
+    def of_worker(process: int) -> list[int]:
+        events = [event for events in read_log(log).values() for event in events]
+        return [e.epoch for e in events if e.process == process and e.what == "train"]
+
+    first = start_worker(tmp_path)
+    while not of_worker(first.pid) and first.poll() is None:  # a slow machine takes a while
+        time.sleep(0.05)
+    first.send_signal(signal.SIGTERM)
+    output, errors = first.communicate(timeout=120)
+
+    assert first.returncode == 130, errors
+    assert output.endswith("left: interrupted\n")
+    waiting = study.trials[1]
+    assert waiting.state.name == "WAITING"
+    kept = waiting.user_attrs["checkpoint"]["epoch"]
+    assert kept == max(of_worker(first.pid))
+    second = start_worker(tmp_path)
+    output, errors = second.communicate(timeout=120)
+    assert (second.returncode, output.splitlines()[-1]) == (0, "left: budget"), errors
+    check_complete(study, 3)
+    assert study.trials[1].user_attrs["resumed_at"] == kept
+    assert "deaths" not in study.trials[1].user_attrs
+    assert check_log(log) == 1
 
 
 @pytest.mark.parametrize("name", ["make", "ready"])

@@ -45,6 +45,8 @@ SLOW = (
     "docs/early_stopping.md",
     "docs/extend.md",
     "docs/fidelities.md",
+    "docs/report.md",
+    "docs/retrain.md",
     "docs/search.md",
     "docs/workers.md",
 )

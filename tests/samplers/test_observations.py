@@ -234,3 +234,16 @@ def test_every_objective_has_its_worst() -> None:
     found = losses(StudyReader(cells).observations(study), study.directions)
 
     assert found.tolist() == [[1.0, -9.0], [2.0, -4.0], [2.0, -9.0]]
+
+
+def test_what_was_not_tried_teaches_nothing_but_is_not_proposed_again() -> None:
+    study = optuna.create_study()
+    distributions = replay(cells, _params("aaaa")).distributions  # type: ignore[union-attr]
+    trial = study.ask(fixed_distributions=dict(distributions))
+    trial.set_user_attr("skipped", "predicted to be poor")
+    study.tell(trial, state=PRUNED)
+    (found,) = StudyReader(cells).observations(study)
+
+    assert (found.skipped, found.teaches) == (True, False)
+    assert found.configuration is not None
+    assert found.configuration.key in seen_keys([found])

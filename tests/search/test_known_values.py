@@ -19,7 +19,7 @@ from neural_automl.exceptions import DivergenceError, OutOfMemoryError, StudyErr
 from neural_automl.known_values import CLAIM, TICKET, Known, KnownValues
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import is_trained, summarise
-from neural_automl.studies import open_study
+from neural_automl.studies import open_storage, open_study
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 from tests.spaces import many
 
@@ -401,7 +401,7 @@ def _worker(storage: str, log: Path, trials: int, seed: int) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.load_study(
         study_name="s",
-        storage=storage,
+        storage=open_storage(storage),  # Optuna's own waits 5 s for a locked file, and not again
         sampler=optuna.samplers.RandomSampler(seed=seed),
         pruner=optuna.pruners.NopPruner(),
     )

@@ -18,6 +18,7 @@ from neural_automl.checkpoints import (
     Checkpoints,
     load_checkpoint,
     remove_checkpoints,
+    remove_leftovers,
 )
 from neural_automl.exceptions import CheckpointError, FallbackWarning
 
@@ -130,6 +131,18 @@ def test_the_next_attempt_goes_on_from_it_in_files_of_its_own(tmp_path: Path) ->
     assert names == {"0", "1"}  # one set of files an attempt
     remove_checkpoints(store, trial.study, trial.study.trials[0])
     assert not list(tmp_path.iterdir())
+
+
+def test_what_dead_workers_left_is_removed_once_their_trials_have_ended(tmp_path: Path) -> None:
+    store, study = FileSystemArtifactStore(tmp_path), optuna.create_study()
+    for _ in range(3):
+        with Checkpoints(store, study.ask()) as checkpoints:
+            checkpoints.save(1, state_of(1))
+    study.tell(0, 1.0)
+    study.tell(1, state=optuna.trial.TrialState.FAIL)
+    remove_leftovers(store, study)
+    (left,) = tmp_path.iterdir()
+    assert left.name == study.trials[2].user_attrs[CHECKPOINT]["id"]
 
 
 @pytest.mark.parametrize("change", ["lose", "cut", "flip"])

@@ -16,6 +16,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from neural_automl import _recovery
 from neural_automl._leases import ATTEMPTS, LEASE, WORKER, Lease, Watch
 from neural_automl._recovery import DEATHS, hand_back, is_gone, own_name, recover
 from neural_automl.checkpoints import CHECKPOINT
@@ -34,6 +35,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_recovery, "SETTLE", 0.0)
 
 
 @pytest.fixture(params=["memory", "sqlite", "journal"])
@@ -122,6 +128,34 @@ def test_two_watchers_set_a_trial_back_once(study: optuna.Study) -> None:
         assert recover(study, Watch()) == []
 
 
+def test_of_watchers_that_read_the_same_the_last_to_claim_sets_back(study: optuna.Study) -> None:
+    dead = a_dead_worker()
+    sign(study.ask(), dead)
+    others: list[FrozenTrial] = []
+    found = recover(study, Watch(), sleep=lambda _: others.extend(recover(study, Watch())))
+    assert found == []
+    assert [trial.number for trial in others] == [0]
+    assert frozen(study).user_attrs[ATTEMPTS] == 1
+
+
+def test_a_slow_watcher_does_not_take_a_trial_from_who_took_it_up(study: optuna.Study) -> None:
+    sign(study.ask(), a_dead_worker())
+
+    def meanwhile(_: float) -> None:
+        recover(study, Watch())
+        sign(study.ask(), own_name())
+
+    assert recover(study, Watch(), sleep=meanwhile) == []
+    assert frozen(study).state == TrialState.RUNNING
+    assert frozen(study).user_attrs[WORKER] == own_name()
+
+
+def test_a_trial_that_is_told_while_a_watcher_waits_stays_told(study: optuna.Study) -> None:
+    trial = sign(study.ask(), a_dead_worker())
+    assert recover(study, Watch(), sleep=lambda _: study.tell(trial, 1.0)) == []
+    assert frozen(study).state == TrialState.COMPLETE
+
+
 def test_what_kills_its_worker_thrice_at_one_epoch_is_given_up(study: optuna.Study) -> None:
     dead = a_dead_worker()
     for death in range(1, 4):
@@ -206,6 +240,17 @@ def test_a_worker_that_slept_and_kept_its_trial_goes_on(study: optuna.Study) -> 
         assert LEASE in frozen(study).user_attrs  # renewed on the way
         study.tell(trial, 1.0)
         clock.now += 31
+        assert lease.is_lost()
+
+
+def test_a_trial_that_was_taken_up_again_is_looked_at_more_often(study: optuna.Study) -> None:
+    clock = Clock()
+    trial = study.ask()
+    trial.set_user_attr(ATTEMPTS, 1)
+    with Lease(trial, own_name(), period=3600, clock=clock) as lease:
+        hand_back(study, trial._trial_id)  # by a second watcher, slower than the first
+        assert not lease.is_lost()
+        clock.now += 2
         assert lease.is_lost()
 
 

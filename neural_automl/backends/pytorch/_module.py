@@ -113,6 +113,10 @@ def _compile(form: Any) -> Function:
     return lambda module, *inputs: form
 
 
+#: Modules of the block, name, function (None: just the module), sources and values to free.
+Line = tuple[dict[str, nn.Module | None], str, Function | None, tuple[int, ...], tuple[int, ...]]
+
+
 class GraphModule(nn.Module):
     """An architecture as a PyTorch module.
 
@@ -138,8 +142,9 @@ class GraphModule(nn.Module):
                         "new module each time but gave one, or a part of it, twice"
                     )
                 seen |= parts
-                self.add_module(step.name, made)
-        self._program = _program(plan)
+                *blocks, name = step.name.split(".")
+                _child(self, blocks).add_module(name, made)
+        self._program = _program(plan, self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the logits of a batch.
@@ -149,8 +154,7 @@ class GraphModule(nn.Module):
                 ``(batch, features)``.
         """
         values: list[Any] = [x]
-        modules = self._modules
-        for name, function, sources, finished in self._program:
+        for modules, name, function, sources, finished in self._program:
             inputs = [values[source] for source in sources]
             if function is None:
                 values.append(modules[name](inputs[0]))  # type: ignore[misc]
@@ -167,16 +171,22 @@ class GraphModule(nn.Module):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._program = _program(self.plan)
+        self._program = _program(self.plan, self)
 
     def _get_name(self) -> str:
         return self.name
 
 
-def _program(
-    plan: Plan,
-) -> list[tuple[str, Function | None, tuple[int, ...], tuple[int, ...]]]:
-    """Return name, function (None: just the module), sources and values to free of each step."""
+def _child(module: nn.Module, names: list[str]) -> nn.Module:
+    """Return the module of a block, made the first time."""
+    for name in names:
+        if name not in module._modules:
+            module.add_module(name, nn.Module())
+        module = module.get_submodule(name)
+    return module
+
+
+def _program(plan: Plan, model: nn.Module) -> list[Line]:
     last = plan.last_uses()
     program = []
     for index, step in enumerate(plan.steps):
@@ -184,5 +194,8 @@ def _program(
         if step.form.promise is not None:
             function = _held_to(step.form.promise)
         finished = tuple(source for source in dict.fromkeys(step.inputs) if last[source] == index)
-        program.append((step.name, function, step.inputs, finished))
+        *blocks, name = step.name.split(".")
+        # By its dictionary, so that a module that is put in another's place is called.
+        modules = _child(model, blocks)._modules
+        program.append((modules, name, function, step.inputs, finished))
     return program

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from neural_automl._forms import Apply, Input, call
 from neural_automl._strides import suggests_channels_last
+from neural_automl.backends._outline import outline
 from neural_automl.backends._plan import Plan, Step
+from neural_automl.backends._repeats import Item
 from neural_automl.cost import inputs_of
 from neural_automl.graph import layouts, natural_layout
 from neural_automl.primitives import PRIMITIVES, Layout
 
 if TYPE_CHECKING:
-    from neural_automl._forms import ModuleForm
     from neural_automl.graph import Graph, Node
+
+#: Blocks that a node stands in, outermost first.
+Blocks: TypeAlias = tuple[Item, ...]
 
 _FIRST: Final[Layout] = "channels_first"
 
@@ -33,22 +36,25 @@ class _Planner:
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._steps: list[Step] = []
-        self._counts: Counter[str] = Counter()
+        self._outline = outline(graph)
         self._made_in = layouts(graph)
-        # The value of a node in each layout that it has been brought into.
-        self._values: dict[tuple[int, Layout], int] = {(0, self._made_in[0]): 0}
+        # The value of a node as it is made.
+        self._values: dict[int, int] = {0: 0}
+        # The value of a node in the other layout, in each block that has brought it there.
+        self._turned: dict[tuple[int, Blocks], int] = {}
 
     def plan(self) -> Plan:
         for index, node in enumerate(self._graph.built_nodes()[1:], start=1):
             self._add(index, node)
         shape = self._graph.nodes[self._graph.logits].shape
-        output = self._value(self._graph.logits, natural_layout(shape))
-        return Plan(tuple(self._steps), output, self._graph)
+        output = self._value(self._graph.logits, natural_layout(shape), ())
+        return Plan(tuple(self._steps), output, self._graph, self._outline.root)
 
     def _add(self, index: int, node: Node) -> None:
         shapes = [self._graph.nodes[source].shape for source in node.inputs]
         layout = self._made_in[index]
-        inputs = tuple(self._value(source, layout) for source in node.inputs)
+        place = self._outline.places[index]
+        inputs = tuple(self._value(source, layout, place.blocks) for source in node.inputs)
         form = PRIMITIVES[node.op].pytorch(node.attribute_values(), layout, *shapes)
         if form.promise is not None:
             form = replace(form, promise=replace(form.promise, path=node.path))
@@ -58,24 +64,19 @@ class _Planner:
             sizes = (-1, shapes[0][-1], *shapes[0][:-1])
             laid = call("torch.reshape", call("torch.flatten", Input(0), 1), sizes)
             form = replace(form, forward=Apply((laid,)))
-        self._values[index, layout] = self._append(form, inputs, index)
+        name = "" if form.module is None else place.name
+        self._steps.append(Step(name, form, inputs, index, place.blocks))
+        self._values[index] = len(self._steps)
 
-    def _append(self, form: ModuleForm, inputs: tuple[int, ...], node: int) -> int:
-        name = ""
-        if form.module is not None:
-            self._counts[form.name] += 1
-            name = f"{form.name}{self._counts[form.name]}"
-        self._steps.append(Step(name, form, inputs, node))
-        return len(self._steps)
-
-    def _value(self, node: int, layout: Layout) -> int:
-        """Return the value of a node in a layout, permuting it the first time."""
+    def _value(self, node: int, layout: Layout, blocks: Blocks) -> int:
+        """Return the value of a node in a layout, permuting it the first time in each block."""
         shape = self._graph.nodes[node].shape
         made_in = self._made_in[node]
         if len(shape) == 1 or layout == made_in:
-            return self._values[node, made_in]
-        if (node, layout) not in self._values:
+            return self._values[node]
+        if (node, blocks) not in self._turned:
             order = (_TO_FIRST if layout == _FIRST else _TO_LAST)[len(shape) + 1]
             form = PRIMITIVES["Permute"].pytorch({"order": order}, made_in, shape)
-            self._values[node, layout] = self._append(form, (self._values[node, made_in],), node)
-        return self._values[node, layout]
+            self._steps.append(Step("", form, (self._values[node],), node, blocks))
+            self._turned[node, blocks] = len(self._steps)
+        return self._turned[node, blocks]

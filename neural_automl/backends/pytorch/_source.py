@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
+from neural_automl._forms import Apply, Call, Input
 from neural_automl.backends._plan import class_name
-from neural_automl.backends._printing import line, step_lines
-from neural_automl.backends._texts import describe, summarize
+from neural_automl.backends._printing import (
+    Statement,
+    line,
+    return_lines,
+    returned,
+    signature,
+    statement_lines,
+)
+from neural_automl.backends._scopes import (
+    Key,
+    Kind,
+    Scope,
+    arguments_of,
+    kinds_of,
+    scope_of,
+    with_parameters,
+)
+from neural_automl.backends._texts import describe, summarize, summarize_block
 from neural_automl.backends._user_code import (
     check_arguments,
     functions_of,
@@ -20,6 +40,8 @@ if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
 
 _INDENT: Final = " " * 8
+#: Modules that are called in one another in one line.
+_DEEPEST: Final = 3
 #: Names that the file has already.
 _TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super", "self")
 
@@ -36,16 +58,21 @@ def source(architecture: Architecture) -> str:
     """
     plan = make_plan(architecture.graph)
     name = class_name(architecture.name)
-    calls = {step.name: step.form.module for step in plan.steps if step.form.module is not None}
+    root = scope_of(plan)
+    kinds = kinds_of(root, plan, (*_TAKEN, name))
     own = functions_of(plan)
-    for call in calls.values():
-        check_arguments(call)
-    names, own_imports = imports_of(own, (*_TAKEN, name))
-    fields = [
-        line(f"self.{field} = ", written(call, names), _INDENT) for field, call in calls.items()
+    for step in plan.steps:
+        if step.form.module is not None:
+            check_arguments(step.form.module)
+    taken = (*_TAKEN, name, *(kind.name for kind in kinds.values()))
+    names, own_imports = imports_of(own, taken)
+    writer = _Writer(kinds, names)
+    blocks = [
+        text
+        for kind in kinds.values()
+        for text in ("", "", *writer.block(kind, summarize_block(plan, kind.scope.item)))
     ]
-    steps, output = step_lines(plan, ["x"], _INDENT, lambda step: f"self.{step.name}")
-    body = "\n".join([*steps, f"{_INDENT}return {output}"])
+    network = writer.network(name, root, summarize(architecture, "channels_first"))
     described = describe(
         architecture,
         name,
@@ -65,20 +92,144 @@ def source(architecture: Architecture) -> str:
         "",
         "from __future__ import annotations",
         "",
-        *_imports("\n".join(fields) + body, own_imports),
+        *_imports("\n".join([*blocks, *network]), own_imports),
+        *blocks,
         "",
         "",
-        f"class {name}(nn.Module):",
-        summarize(architecture, "channels_first"),
-        "",
-        "    def __init__(self) -> None:",
-        f"{_INDENT}super().__init__()",
-        *fields,
-        "",
-        "    def forward(self, x: Tensor) -> Tensor:",
-        body,
+        *network,
     ]
     return "\n".join(lines) + "\n"
+
+
+class _Writer:
+    """Writes the classes of a file.
+
+    Args:
+        kinds: Of blocks, by their token.
+        own: How the file writes a user's classes and functions.
+    """
+
+    def __init__(self, kinds: Mapping[Any, Kind], own: Mapping[Callable[..., Any], str]) -> None:
+        self._kinds = kinds
+        self._own = own
+
+    def network(self, name: str, root: Scope, summary: str) -> list[str]:
+        """Return the lines of the network's class."""
+        return self._class(name, root, summary, (), {})
+
+    def block(self, kind: Kind, summary: str) -> list[str]:
+        """Return the lines of a block's class."""
+        return self._class(kind.name, kind.scope, summary, kind.parameters, kind.names)
+
+    def _class(
+        self,
+        name: str,
+        scope: Scope,
+        summary: str,
+        parameters: Sequence[tuple[str, str]],
+        names: Mapping[Key, str],
+    ) -> list[str]:
+        fields, statements = self._contents(scope, names)
+        values = ["x", *(f"x{number}" for number in range(2, len(scope.inputs) + 1))]
+        known = dict(zip(scope.inputs, values, strict=True))
+        body, given = statement_lines(
+            nested(statements, scope.outputs), known, scope.outputs, _INDENT
+        )
+        if given == ["x"] or len(given) > 1:
+            body += return_lines(given, _INDENT)
+        else:
+            # What a module returns has no type; the parameter has one.
+            body += [f"{_INDENT}x = {given[0]}", f"{_INDENT}return x"]
+        typed = [f"{own}: {kind}" for own, kind in parameters]
+        constructor = [
+            *signature("def __init__", ["self", *typed], " -> None:", "    "),
+            f"{_INDENT}super().__init__()",
+            *fields,
+            "",
+        ]
+        takes = ["self", *(f"{value}: Tensor" for value in values)]
+        return [
+            f"class {name}(nn.Module):",
+            summary,
+            "",
+            *constructor,
+            *signature("def forward", takes, f" -> {returned('Tensor', len(given))}:", "    "),
+            *body,
+        ]
+
+    def _contents(
+        self, scope: Scope, names: Mapping[Key, str]
+    ) -> tuple[list[str], list[Statement]]:
+        """Return the lines that make the modules of a block, and what calls them."""
+        fields: list[str] = []
+        statements: list[Statement] = []
+        rows: dict[str, list[Call]] = {}
+        for number, entry in enumerate(scope.entries):
+            if not isinstance(entry, Scope):
+                form, name = entry.step.form, entry.step.name.rpartition(".")[2]
+                call = form.module
+                if call is not None:
+                    call = with_parameters(written(call, self._own), (number,), names)
+                    fields.append(line(f"self.{name} = ", call, _INDENT))
+                statements.append(
+                    Statement(form.forward, entry.step.inputs, (entry.value,), f"self.{name}")
+                )
+                continue
+            kind = self._kinds[entry.item.token]
+            made_with = Call(kind.name, *arguments_of(kind, entry, number, names))
+            name, _, place = entry.item.name.partition(".")
+            if place:
+                rows.setdefault(name, []).append(made_with)
+            if place in ("", "0"):
+                inputs = tuple(Input(index) for index in range(len(entry.inputs)))
+                fields.append(
+                    f"self.{name} = " if place else line(f"self.{name} = ", made_with, _INDENT)
+                )
+                statements.append(
+                    Statement(Apply(inputs), entry.inputs, entry.outputs, f"self.{name}")
+                )
+            else:
+                statements[-1] = replace(statements[-1], outputs=entry.outputs)
+        for index, text in enumerate(fields):
+            row = rows.get(text.removeprefix("self.").removesuffix(" = "))
+            if row is not None and text.endswith(" = "):
+                fields[index] = line(text, Call("nn.Sequential", tuple(row)), _INDENT)
+        return fields, statements
+
+
+def nested(statements: Sequence[Statement], outputs: Sequence[int]) -> list[Statement]:
+    """Write a module that is called on what another one gives alone as one line, up to three."""
+    reads = Counter(value for each in statements for value in each.inputs) + Counter(outputs)
+    made: list[Statement] = []
+    depth = 1
+    for each in statements:
+        before = made[-1] if made else None
+        if (
+            before is not None
+            and depth < _DEEPEST
+            and is_call(each.form)
+            and is_call(before.form)
+            and each.inputs == before.outputs
+            and reads[each.inputs[0]] == 1
+            and not (_is_block(each) or _is_block(before))
+        ):
+            inner = before.form if depth > 1 else replace(before.form, of=before.module)
+            form = Apply((inner,), of=str(each.module))
+            made[-1] = Statement(form, before.inputs, each.outputs)
+            depth += 1
+        else:
+            made.append(each)
+            depth = 1
+    return made
+
+
+def is_call(form: Any) -> bool:
+    """Whether a form is a module called on one value and nothing more."""
+    return isinstance(form, Apply) and len(form.args) == 1 and not form.kwargs
+
+
+def _is_block(each: Statement) -> bool:
+    return str(each.module).startswith(("self.block", "self.stage"))
 
 
 def user_modules(architecture: Architecture) -> list[str]:

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._forms import Apply, Call, Index, Infix
-from neural_automl.backends._plan import Plan, Step, class_name
-from neural_automl.backends._printing import line, step_lines
-from neural_automl.backends._texts import describe, summarize
+from neural_automl._forms import Apply, Call, Index, Infix, Input, Raw
+from neural_automl.backends._plan import Plan, class_name
+from neural_automl.backends._printing import (
+    Statement,
+    line,
+    return_lines,
+    returned,
+    signature,
+    statement_lines,
+)
+from neural_automl.backends._scopes import (
+    Key,
+    Kind,
+    Scope,
+    arguments_of,
+    kinds_of,
+    scope_of,
+    with_parameters,
+)
+from neural_automl.backends._texts import describe, summarize, summarize_block
 from neural_automl.backends._user_code import (
     check_arguments,
     functions_of,
@@ -18,7 +37,7 @@ from neural_automl.backends._user_code import (
     modules_of,
     written,
 )
-from neural_automl.backends.tensorflow._plan import input_dtype, make_plan, named
+from neural_automl.backends.tensorflow._plan import input_dtype, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,21 +66,24 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
     plan = make_plan(architecture.graph)
     name = class_name(architecture.name)
     own = functions_of(plan)
-    calls = {step.name: step.form.module for step in plan.steps if step.form.module is not None}
-    for form in calls.values():
-        check_arguments(form)
+    for step in plan.steps:
+        if step.form.module is not None:
+            check_arguments(step.form.module)
     helpers = _helpers()
+    root = scope_of(plan)
+    kinds = kinds_of(root, plan)
     taken = {*_TAKEN, *helpers, *(f"x{number}" for number in range(2, len(plan.steps) + 2))}
-    names, own_imports = imports_of(own, taken)
-
-    def module_of(step: Step) -> Call | str:
-        form = step.form.module
-        return "" if form is None else named(written(form, names), step.name)
-
-    steps, output = step_lines(plan, ["inputs", "x"], _INDENT, module_of)
-    body = "\n".join(steps)
+    names, own_imports = imports_of(own, {*taken, *(_snake(kind.name) for kind in kinds.values())})
+    writer = _Writer(kinds, names)
     functions = {f for step in plan.steps for f in _called((step.form.forward, step.form.module))}
     used = [helpers[helper] for helper in helpers if helper in functions]
+    blocks = [
+        text
+        for kind in kinds.values()
+        for text in ("", "", *writer.block(kind, summarize_block(plan, kind.scope.item)))
+    ]
+    steps, output = writer.network(root)
+    body = "\n".join([*blocks, *steps])
     described = describe(
         architecture,
         name,
@@ -84,6 +106,7 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
         "",
         *_imports("\n".join([body, *used]), own_imports),
         *(text for helper in used for text in ("", "", helper)),
+        *blocks,
         "",
         "",
         "def build_model() -> keras.Model:",
@@ -93,6 +116,79 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
         f'{_INDENT}return keras.Model(inputs, {output}, name="{name}")',
     ]
     return "\n".join(lines) + "\n"
+
+
+class _Writer:
+    """Writes the functions of a file.
+
+    Args:
+        kinds: Of blocks, by their token.
+        own: How the file writes a user's classes and functions.
+    """
+
+    def __init__(self, kinds: Mapping[Any, Kind], own: Mapping[Callable[..., Any], str]) -> None:
+        self._kinds = kinds
+        self._own = own
+
+    def network(self, root: Scope) -> tuple[list[str], str]:
+        """Return the lines that make the network, and the name of its output."""
+        statements = self._statements(root, {}, "")
+        lines, (output,) = statement_lines(
+            statements, {0: "inputs"}, root.outputs, _INDENT, free=["x"], keep=True
+        )
+        return lines, output
+
+    def block(self, kind: Kind, summary: str) -> list[str]:
+        """Return the lines of a block's function."""
+        scope = kind.scope
+        values = ["x", *(f"x{number}" for number in range(2, len(scope.inputs) + 1))]
+        body, given = statement_lines(
+            self._statements(scope, kind.names, "{name}."),
+            dict(zip(scope.inputs, values, strict=True)),
+            scope.outputs,
+            _INDENT,
+        )
+        takes = [*(f"{value}: Any" for value in values)]
+        takes += [f"{own}: {text}" for own, text in kind.parameters]
+        return [
+            *signature(
+                f"def {_snake(kind.name)}",
+                [*takes, "name: str"],
+                f" -> {returned('Any', len(given))}:",
+            ),
+            summary,
+            *body,
+            *return_lines(given, _INDENT),
+        ]
+
+    def _statements(self, scope: Scope, names: Mapping[Key, str], prefix: str) -> list[Statement]:
+        statements = []
+        for number, entry in enumerate(scope.entries):
+            if isinstance(entry, Scope):
+                kind = self._kinds[entry.item.token]
+                args, kwargs = arguments_of(kind, entry, number, names)
+                inputs = tuple(Input(index) for index in range(len(entry.inputs)))
+                name = ("name", _name_text(prefix, entry.item.name))
+                form = Call(_snake(kind.name), (*inputs, *args), (*kwargs, name))
+                statements.append(Statement(form, entry.inputs, entry.outputs))
+                continue
+            module: Call | str = ""
+            if entry.step.form.module is not None:
+                call = with_parameters(written(entry.step.form.module, self._own), (number,), names)
+                own = _name_text(prefix, entry.step.name.rpartition(".")[2])
+                module = replace(call, kwargs=(*call.kwargs, ("name", own)))
+            forward = entry.step.form.forward
+            statements.append(Statement(forward, entry.step.inputs, (entry.value,), module))
+        return statements
+
+
+def _name_text(prefix: str, name: str) -> Any:
+    return Raw(f'f"{prefix}{name}"') if prefix else name
+
+
+def _snake(name: str) -> str:
+    """Return the name of a class as that of a function: ``conv_block2``."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
 def user_modules(architecture: Architecture) -> list[str]:

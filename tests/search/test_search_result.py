@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neural_automl import AutoMLEngine, SearchResult, load_data
+from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
+from neural_automl.exceptions import StudyError
+
+SPACE = ArchitectureSpace(
+    (8, 8, 1), ["Flatten", Layer("Dense", Choice(8, 16, 32)), Layer("Dense", 10)]
+)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> AutoMLEngine:
+    folder = tmp_path_factory.mktemp("searched")
+    return AutoMLEngine(search_strategy="random", output_dir=folder, early_stopping="none")
+
+
+@pytest.fixture(scope="module")
+def result(engine: AutoMLEngine) -> SearchResult:
+    return engine.search(SPACE, load_data("digits"), max_trials=3, max_epochs_per_trial=2)
+
+
+def test_the_model_has_the_weights_of_the_best(result: SearchResult) -> None:
+    model = result.model
+    assert model is result.model
+    assert not model.training
+    for name, value in result.weights().items():
+        assert torch.equal(model.state_dict()[name], value)
+
+
+def test_what_it_predicts_is_what_its_test_metric_says(result: SearchResult) -> None:
+    inputs, labels = load_data("digits").test or ((), ())
+    probabilities = result.predict_proba(inputs)
+    assert probabilities.shape == (len(labels), 10)
+    assert (result.predict(inputs) == probabilities.argmax(axis=1)).all()
+    accuracy = np.mean(result.predict(inputs) == labels)
+    assert accuracy == pytest.approx(result.test_metrics()["test_accuracy"], abs=1e-6)
+
+
+def test_history_has_a_row_a_trial(result: SearchResult) -> None:
+    table = result.history()
+    assert list(table["number"]) == [trial.number for trial in result.study.trials]
+    assert table["value"].max() == result.best_trial.value
+    assert "user_attrs_params" in table
+    assert "params_layers[1].Dense.units" in table
+
+
+@pytest.mark.parametrize(
+    "name", ["best_metrics", "best_architecture", "best_trial", "stop_reason", "study", "ledger"]
+)
+def test_by_name_as_by_attribute(result: SearchResult, name: str) -> None:
+    assert result[name] == getattr(result, name)
+
+
+@pytest.mark.parametrize("name", ["best", "_predictor"])
+def test_what_is_no_attribute(result: SearchResult, name: str) -> None:
+    with pytest.raises(KeyError, match=name):
+        result[name]
+
+
+def test_ledger_and_source(result: SearchResult) -> None:
+    assert result.ledger["epochs_trained"] == 6
+    assert result.to_source() == result.best_architecture.to_source("pytorch")
+    assert "keras" in result.to_source("tensorflow")
+
+
+def test_front_of_one_objective_is_the_best(result: SearchResult) -> None:
+    assert result.pareto_front == {result.best_trial.number: result.best_architecture}
+
+
+def test_front_of_two_objectives(tmp_path: Path) -> None:
+    engine = AutoMLEngine(
+        search_strategy="random",
+        output_dir=tmp_path,
+        metrics=["val_accuracy", "macs"],
+        early_stopping="none",
+    )
+    found = engine.search(SPACE, load_data("digits"), max_trials=3, max_epochs_per_trial=1)
+    front = found.pareto_front
+    assert set(front) == {trial.number for trial in found.study.best_trials}
+    smallest = min(trial.values[1] for trial in found.study.trials)
+    assert min(each.cost.macs for each in front.values()) == smallest
+    with pytest.raises(StudyError, match="2 objectives and no best trial"):
+        found["best_metrics"]
+
+
+def test_loaded_it_has_the_model_but_not_the_form_of_the_data(
+    result: SearchResult, engine: AutoMLEngine
+) -> None:
+    loaded = AutoMLEngine().load_checkpoint(engine.output_dir)
+    state = loaded.model.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in result.weights().items())
+    assert loaded.backend == "pytorch"
+    with pytest.raises(StudyError, match="use `model`"):
+        loaded.predict(np.zeros((1, 8, 8, 1)))
