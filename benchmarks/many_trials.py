@@ -31,12 +31,12 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.objective_overhead import SleeplessEvaluator
-from neural_automl._worker import work
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer, Repeat
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import summarise
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import load_study, open_study
+from neural_automl.workers._worker import work
 
 GROWTH = 5.0
 MEMORY = 0.05

@@ -33,9 +33,9 @@ from benchmarks.objective_overhead import (
     seconds,
     space,
 )
-from neural_automl._worker import work
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.studies import open_storage
+from neural_automl.workers._worker import work
 from tests.servers import PostgresServer, free_port
 
 BAR = 1.15

@@ -14,8 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from neural_automl import AutoMLEngine, load_data
-from neural_automl import _tables as tables
 from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.commands import _tables as tables
 
 ROOT = Path(__file__).parent.parent
 TRIALS = 20

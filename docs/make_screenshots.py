@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from neural_automl import AutoMLEngine, load_data
-from neural_automl._show_commands import make_dashboard
+from neural_automl.commands._show import make_dashboard
 from neural_automl.report import write_report
 
 ROOT = Path(__file__).parent.parent

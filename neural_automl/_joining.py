@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neural_automl._study_settings import StudySettings, read_settings
-from neural_automl._terms import agree
-from neural_automl._worker import Callback, Outcome, work
 from neural_automl.data import load_data
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import StudyError
 from neural_automl.registry import space_of
 from neural_automl.studies import load_study, make_artifact_store, storage_errors, storage_url
+from neural_automl.trials._terms import agree
+from neural_automl.workers._settings import StudySettings, read_settings
+from neural_automl.workers._worker import Callback, Outcome, work
 
 if TYPE_CHECKING:
     import optuna

@@ -8,17 +8,17 @@ import warnings
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._budget import Budget
 from neural_automl._fallbacks import add_fallback
-from neural_automl._leases import Watch
-from neural_automl._recovery import recover
-from neural_automl._rungs import RUNG
-from neural_automl._worker import Outcome, SearchWorker, joint_outcome
 from neural_automl.checkpoints import remove_leftovers
 from neural_automl.exceptions import FallbackWarning, StudyError
 from neural_automl.executor import BaseExecutor, SequentialExecutor, create_executor
 from neural_automl.executor._process import cores
 from neural_automl.studies import is_in_memory, quiet_optuna, sqlite_path
+from neural_automl.trials._rungs import RUNG
+from neural_automl.workers._budget import Budget
+from neural_automl.workers._leases import Watch
+from neural_automl.workers._recovery import recover
+from neural_automl.workers._worker import Outcome, SearchWorker, joint_outcome
 
 if TYPE_CHECKING:
     import optuna

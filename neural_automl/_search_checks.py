@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from neural_automl import _rung_start
-from neural_automl._rungs import Rungs
-from neural_automl._trial_run import COST_METRICS
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.evaluation import METRIC_NAMES, ArchitectureEvaluator
 from neural_automl.exceptions import EvaluationError, StudyError
 from neural_automl.parameters import did_you_mean
 from neural_automl.studies import is_text
+from neural_automl.trials import _rung_start
+from neural_automl.trials._run import COST_METRICS
+from neural_automl.trials._rungs import Rungs
 
 if TYPE_CHECKING:
     import optuna

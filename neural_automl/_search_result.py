@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neural_automl._ledger import LEDGER
-from neural_automl._study_settings import SETTINGS
 from neural_automl.artifacts import load_weights
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator, Predictor, trained_model
 from neural_automl.exceptions import StudyError
@@ -20,6 +18,8 @@ from neural_automl.registry import (
     summarise,
 )
 from neural_automl.report import write_report
+from neural_automl.trials._ledger import LEDGER
+from neural_automl.workers._settings import SETTINGS
 
 if TYPE_CHECKING:
     import optuna

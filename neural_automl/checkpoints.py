@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from optuna.artifacts.exceptions import ArtifactNotFound
 from optuna.trial import TrialState
 
-from neural_automl._leases import ATTEMPTS
-from neural_automl._packing import compress, decompress, pack, unpack
 from neural_automl.exceptions import CheckpointError, FallbackWarning
+from neural_automl.workers._leases import ATTEMPTS
+from neural_automl.workers._packing import compress, decompress, pack, unpack
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -15,8 +15,9 @@ import typer
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-from neural_automl import _tables as tables
-from neural_automl._arguments import (
+from neural_automl._version import __version__
+from neural_automl.commands import _tables as tables
+from neural_automl.commands._arguments import (
     BackendOption,
     CandidatesOption,
     DataOption,
@@ -54,11 +55,10 @@ from neural_automl._arguments import (
     read_space,
     warm_start_options,
 )
-from neural_automl._retrain_command import retrain
-from neural_automl._score_command import score
-from neural_automl._show_commands import dashboard, report
-from neural_automl._version import __version__
-from neural_automl._worker_command import worker
+from neural_automl.commands._retrain import retrain
+from neural_automl.commands._score import score
+from neural_automl.commands._show import dashboard, report
+from neural_automl.commands._worker import worker
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import (
     DEFAULT_FORMATS,
@@ -169,7 +169,7 @@ def search(
 
     [bold]Example:[/bold] neural-automl search examples/digits.neural --data digits --trials 20
     """
-    from neural_automl._search_data import explain_misfit, load_for, search_notes
+    from neural_automl.commands._search_data import explain_misfit, load_for, search_notes
     from neural_automl.engine import AutoMLEngine
     from neural_automl.studies import load_study
 
@@ -250,7 +250,7 @@ def describe(
     imports: ImportOption = None,
 ) -> None:
     """Show a space: its tree, what is open, its exact size, what its networks cost."""
-    from neural_automl._search_data import timed_seconds
+    from neural_automl.commands._search_data import timed_seconds
 
     space = read_space(file)
     summary = space.describe(samples=samples)

@@ -10,9 +10,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import optuna
 
-from neural_automl._budget import set_budget
-from neural_automl._leases import Watch
-from neural_automl._recovery import recover
 from neural_automl._running import default_workers, queue_interrupted, run_search
 from neural_automl._search_checks import (
     check_data,
@@ -22,10 +19,7 @@ from neural_automl._search_checks import (
     measured,
 )
 from neural_automl._search_result import SearchResult as SearchResult
-from neural_automl._study_settings import StudySettings, recorded
-from neural_automl._terms import agree
 from neural_automl._warm_search import Earlier, begin_warm, check_options, proxies_of
-from neural_automl._worker import Callback, SearchWorker
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
@@ -46,7 +40,13 @@ from neural_automl.studies import (
     storage_errors,
     storage_url,
 )
+from neural_automl.trials._terms import agree
 from neural_automl.warm_start import ZERO_COST
+from neural_automl.workers._budget import set_budget
+from neural_automl.workers._leases import Watch
+from neural_automl.workers._recovery import recover
+from neural_automl.workers._settings import StudySettings, recorded
+from neural_automl.workers._worker import Callback, SearchWorker
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -21,10 +21,10 @@ from weakref import WeakKeyDictionary
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from neural_automl import _leases
-from neural_automl._ledger import Stopwatch
 from neural_automl.exceptions import StudyError
 from neural_automl.samplers._define_by_run import SKIPPED
+from neural_automl.trials._ledger import Stopwatch
+from neural_automl.workers import _leases
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

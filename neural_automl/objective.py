@@ -11,19 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import optuna
 
-from neural_automl._leases import Lease, Watch
-from neural_automl._ledger import Stopwatch
-from neural_automl._memory import MemoryLimits
-from neural_automl._notes import write_trial_note
-from neural_automl._recovery import own_name, recover
-from neural_automl._rung_start import Start, check_rungs
-from neural_automl._rung_start import trial_seed as trial_seed
-from neural_automl._rungs import Ladder, Rungs
-from neural_automl._screen import check_latency, screen
-from neural_automl._terms import Terms, agree
-from neural_automl._trial_run import COST_METRICS as COST_METRICS
-from neural_automl._trial_run import TrialRun, infeasible, take_over, values_of
-from neural_automl._trial_scores import TrialScores
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
 from neural_automl.artifacts import save_artifacts
 from neural_automl.checkpoints import Checkpoints, Leftovers
@@ -43,6 +30,19 @@ from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
+from neural_automl.trials._ledger import Stopwatch
+from neural_automl.trials._memory import MemoryLimits
+from neural_automl.trials._notes import write_trial_note
+from neural_automl.trials._run import COST_METRICS as COST_METRICS
+from neural_automl.trials._run import TrialRun, infeasible, take_over, values_of
+from neural_automl.trials._rung_start import Start, check_rungs
+from neural_automl.trials._rung_start import trial_seed as trial_seed
+from neural_automl.trials._rungs import Ladder, Rungs
+from neural_automl.trials._scores import TrialScores
+from neural_automl.trials._screen import check_latency, screen
+from neural_automl.trials._terms import Terms, agree
+from neural_automl.workers._leases import Lease, Watch
+from neural_automl.workers._recovery import own_name, recover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
-from neural_automl._ledger import KNOWN_EPOCHS, LEDGER, total_seconds
-from neural_automl._trial_scores import agreement
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
 from neural_automl.export import ModelCard
 from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
+from neural_automl.trials._ledger import KNOWN_EPOCHS, LEDGER, total_seconds
+from neural_automl.trials._scores import agreement
 
 if TYPE_CHECKING:
     import optuna

@@ -29,8 +29,8 @@ from sqlalchemy.exc import (
 )
 
 from neural_automl._imports import try_import
-from neural_automl._patience import PatientDatabase, PatientProxy
 from neural_automl.exceptions import StudyError
+from neural_automl.workers._patience import PatientDatabase, PatientProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from neural_automl._earlier import Suggestion, best_of_studies
-from neural_automl._recovery import is_gone, own_name
-from neural_automl._trial_scores import attributes_of, data_of
+from neural_automl.trials._scores import attributes_of, data_of
+from neural_automl.workers._recovery import is_gone, own_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,6 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from neural_automl._fallbacks import add_fallback
-from neural_automl._leases import ATTEMPTS
-from neural_automl._rungs import RESUMED_FROM
-from neural_automl._trial_run import COST_METRICS
 from neural_automl.exceptions import FallbackWarning
 from neural_automl.prediction._features import ZERO_COST
 from neural_automl.prediction._predictor import (
@@ -28,6 +25,9 @@ from neural_automl.prediction._predictor import (
 )
 from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import SKIPPED
+from neural_automl.trials._run import COST_METRICS
+from neural_automl.trials._rungs import RESUMED_FROM
+from neural_automl.workers._leases import ATTEMPTS
 
 if TYPE_CHECKING:
     from optuna.trial import Trial

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._notes import escaped, is_shown, write_figure, write_study_note
 from neural_automl._plain import number_text
 from neural_automl.exceptions import StudyError
 from neural_automl.registry import architecture_of
@@ -14,6 +13,7 @@ from neural_automl.report._chance import random_text, spread_text
 from neural_automl.report._drawing import draw_alone
 from neural_automl.report._facts import Facts
 from neural_automl.report._sections import lead
+from neural_automl.trials._notes import escaped, is_shown, write_figure, write_study_note
 
 if TYPE_CHECKING:
     import optuna

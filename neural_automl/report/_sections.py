@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from optuna.trial import TrialState
 
 from neural_automl._layer_rows import layer_rows
-from neural_automl._notes import describe_curve
 from neural_automl._plain import number_text
 from neural_automl.exceptions import ExportError, StudyError
 from neural_automl.registry import architecture_of
@@ -21,6 +20,7 @@ from neural_automl.report._drawing import draw
 from neural_automl.report._facts import choices_of
 from neural_automl.report._html import Section, cards, code, details, figure, paragraph, table
 from neural_automl.report._importance import importances_of
+from neural_automl.trials._notes import describe_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,13 +13,6 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 
 from neural_automl._options import check_options, lookup
-from neural_automl._proposals import (
-    ExcessOf,
-    FeaturesOf,
-    IdentityOf,
-    KeepsLimits,
-    SuggestOf,
-)
 from neural_automl.architecture_space import ArchitectureSpace, as_constraints
 from neural_automl.samplers.feasible import FeasibleSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
@@ -29,6 +22,13 @@ from neural_automl.search_strategies._register import find_strategy, strategy_na
 from neural_automl.search_strategies._sole import SoleSampler
 from neural_automl.search_strategies._strategy import STRATEGIES, SearchStrategy
 from neural_automl.search_strategies._strategy_sampler import StrategySampler
+from neural_automl.trials._proposals import (
+    ExcessOf,
+    FeaturesOf,
+    IdentityOf,
+    KeepsLimits,
+    SuggestOf,
+)
 
 if TYPE_CHECKING:
     from optuna.trial import BaseTrial

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
 
-from neural_automl._proposals import ExcessOf, IdentityOf, SuggestOf
 from neural_automl.architecture import Architecture
 from neural_automl.exceptions import SpaceError, StudyError, excerpt
 from neural_automl.registry import metrics_of
@@ -23,6 +22,7 @@ from neural_automl.samplers._define_by_run import (
 from neural_automl.samplers._define_by_run._claims import Claims
 from neural_automl.samplers._define_by_run._exclusive import claim_first
 from neural_automl.samplers._define_by_run._judge import Judge
+from neural_automl.trials._proposals import ExcessOf, IdentityOf, SuggestOf
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from neural_automl._packing import pack, unpack
 from neural_automl.architecture import Architecture, Backend, LayerConfig
 from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
 from neural_automl.values import Call
+from neural_automl.workers._packing import pack, unpack
 
 Array = npt.NDArray[Any]
 

@@ -6,10 +6,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl import _screen
 from neural_automl.architecture import Architecture, LayerConfig
 from neural_automl.evaluation import Latency, measure_latency
 from neural_automl.objective import ArchitectureObjective
+from neural_automl.trials import _screen
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 
 DENSE = LayerConfig("Dense", {"units": 2})

@@ -12,12 +12,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl._budget import Budget, set_budget
-from neural_automl._recovery import hand_back
-from neural_automl._worker import Outcome, joint_outcome, work
 from neural_automl.exceptions import StudyError
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import is_trained
+from neural_automl.workers._budget import Budget, set_budget
+from neural_automl.workers._recovery import hand_back
+from neural_automl.workers._worker import Outcome, joint_outcome, work
 from tests.executors.searches import wide_space
 from tests.search.fakes import CurveEvaluator
 

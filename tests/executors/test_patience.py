@@ -16,8 +16,8 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from neural_automl._patience import Patience, PatientDatabase, may_pass
 from neural_automl.studies import open_storage
+from neural_automl.workers._patience import Patience, PatientDatabase, may_pass
 
 
 class Clock:

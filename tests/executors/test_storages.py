@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from optuna.storages import JournalStorage
 
-from neural_automl._patience import PatientDatabase, PatientProxy
 from neural_automl.exceptions import StudyError
 from neural_automl.registry import is_trained
 from neural_automl.studies import absolute_url, artifact_directory, load_study, open_storage
+from neural_automl.workers._patience import PatientDatabase, PatientProxy
 from tests.executors.searches import SlowEvaluator, check_complete, pids, search, trained_widths
 from tests.servers import PASSWORD, PostgresServer, free_port, grpc_proxy
 

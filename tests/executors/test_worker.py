@@ -13,12 +13,12 @@ import numpy as np
 import optuna
 import pytest
 
-from neural_automl._study_settings import read_settings
 from neural_automl.data import load_data
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import StudyError
 from neural_automl.registry import is_trained
 from neural_automl.studies import load_study
+from neural_automl.workers._settings import read_settings
 from tests.executors.searches import SlowEvaluator, check_complete, pids, wide_space
 from tests.executors.steps import StepEvaluator, check_log, read_log
 from tests.test_cli import SMALL, Ran, cli

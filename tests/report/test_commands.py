@@ -12,8 +12,8 @@ import optuna
 import pytest
 from optuna_dashboard import get_note
 
-from neural_automl import _show_commands as commands
 from neural_automl.cli import main
+from neural_automl.commands import _show as commands
 from neural_automl.engine import AutoMLEngine, SearchResult
 from neural_automl.exceptions import NeuralAutoMLError, StudyError
 from neural_automl.report import publish

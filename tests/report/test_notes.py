@@ -12,7 +12,10 @@ from optuna_dashboard import get_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs
 
-from neural_automl._notes import (
+from neural_automl.architecture_space import ArchitectureSpace, Layer, Repeat
+from neural_automl.objective import ArchitectureObjective
+from neural_automl.studies import open_storage
+from neural_automl.trials._notes import (
     MOST_NOTES,
     describe_curve,
     escaped,
@@ -23,9 +26,6 @@ from neural_automl._notes import (
     write_study_note,
     write_trial_note,
 )
-from neural_automl.architecture_space import ArchitectureSpace, Layer, Repeat
-from neural_automl.objective import ArchitectureObjective
-from neural_automl.studies import open_storage
 from tests.report.studies import HOSTILE, branched
 from tests.search.fakes import CurveEvaluator, small_space
 

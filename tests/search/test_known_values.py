@@ -13,13 +13,13 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl._leases import Lease, Watch
 from neural_automl.architecture_space import ArchitectureSpace, Choice
 from neural_automl.exceptions import DivergenceError, OutOfMemoryError, StudyError
 from neural_automl.known_values import CLAIM, TICKET, Known, KnownValues
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import is_trained, summarise
 from neural_automl.studies import open_storage, open_study
+from neural_automl.workers._leases import Lease, Watch
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 from tests.spaces import many
 

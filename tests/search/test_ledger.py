@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
-from neural_automl._ledger import KINDS, LEDGER, SECONDS, Kind, Stopwatch, total_seconds
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import DivergenceError
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.registry import summarise, write_ledger
+from neural_automl.trials._ledger import KINDS, LEDGER, SECONDS, Kind, Stopwatch, total_seconds
 from tests.search.fakes import CurveEvaluator, small_space
 
 if TYPE_CHECKING:

@@ -13,7 +13,6 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from neural_automl._rungs import RESUMED_FROM, RUNG, rung_seed
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.artifacts import load_weights
 from neural_automl.engine import AutoMLEngine
@@ -22,6 +21,7 @@ from neural_automl.exceptions import EvaluationError
 from neural_automl.objective import ArchitectureObjective, trial_seed
 from neural_automl.registry import architecture_of, is_trained, summarise
 from neural_automl.studies import artifact_store_of, load_study, open_study
+from neural_automl.trials._rungs import RESUMED_FROM, RUNG, rung_seed
 from tests.evaluation.helpers import blobs, convolutional, dense, without_time
 
 RUNGS = (1, 2, 4)

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.trial import FrozenTrial, TrialState
 
-from neural_automl._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import DivergenceError, StudyError
@@ -25,6 +24,7 @@ from neural_automl.objective import ArchitectureObjective, trial_seed
 from neural_automl.registry import is_trained, summarise
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import open_study
+from neural_automl.trials._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
 from tests.search.fakes import small_space, width_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 
-from neural_automl._tables import _counts_text
 from neural_automl.architecture_space import ArchitectureSpace, Layer
+from neural_automl.commands._tables import _counts_text
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import summarise
 from neural_automl.search_strategies import SAMPLER_NAMES, create_sampler

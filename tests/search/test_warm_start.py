@@ -129,10 +129,10 @@ def test_what_a_killed_call_left_is_queued_by_the_next() -> None:
     study = new_study()
     first = warm_start(study, wide_space(), trials=4, proxies=["params"])
     other = new_study()
+    code = "from neural_automl.workers._recovery import own_name; print(own_name())"
     dead = subprocess.run(
-        [sys.executable, "-c", "from neural_automl._recovery import own_name; print(own_name())"],
-        capture_output=True, text=True, check=True,
-    ).stdout.strip()  # fmt: skip
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
     other.set_user_attr(WARM_START, {**study.user_attrs[WARM_START], "worker": dead})
     one = first.trials[0]
     other.enqueue_trial(one["params"], user_attrs=one["user_attrs"])

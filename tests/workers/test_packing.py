@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neural_automl._packing import compress, decompress, pack, unpack
 from neural_automl.exceptions import CheckpointError
+from neural_automl.workers._packing import compress, decompress, pack, unpack
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 KEYS = st.text() | st.integers()

@@ -16,10 +16,10 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from neural_automl import _recovery
-from neural_automl._leases import ATTEMPTS, LEASE, WORKER, Lease, Watch
-from neural_automl._recovery import DEATHS, hand_back, is_gone, own_name, recover
 from neural_automl.checkpoints import CHECKPOINT
+from neural_automl.workers import _recovery
+from neural_automl.workers._leases import ATTEMPTS, LEASE, WORKER, Lease, Watch
+from neural_automl.workers._recovery import DEATHS, hand_back, is_gone, own_name, recover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ def frozen(study: optuna.Study, number: int = 0) -> FrozenTrial:
 
 def a_dead_worker() -> str:
     """Return the name of a process of this machine that has ended."""
-    code = "from neural_automl._recovery import own_name; print(own_name())"
+    code = "from neural_automl.workers._recovery import own_name; print(own_name())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
@@ -202,7 +202,7 @@ def test_a_process_that_got_the_number_of_a_dead_one_is_not_it() -> None:
 
 def test_a_killed_process_is_gone_at_once() -> None:
     code = (
-        "import time; from neural_automl._recovery import own_name; "
+        "import time; from neural_automl.workers._recovery import own_name; "
         "print(own_name(), flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:

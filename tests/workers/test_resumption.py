@@ -15,10 +15,6 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from neural_automl import _leases
-from neural_automl._interruption import REQUESTED, HandedBack, ends_on_sigterm
-from neural_automl._leases import WORKER, Watch
-from neural_automl._recovery import hand_back, recover
 from neural_automl.architecture import Architecture
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.artifacts import load_weights
@@ -29,6 +25,10 @@ from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext
 from neural_automl.exceptions import FallbackWarning
 from neural_automl.objective import ArchitectureObjective
 from neural_automl.studies import artifact_store_of
+from neural_automl.workers import _leases
+from neural_automl.workers._interruption import REQUESTED, HandedBack, ends_on_sigterm
+from neural_automl.workers._leases import WORKER, Watch
+from neural_automl.workers._recovery import hand_back, recover
 from tests.search.fakes import CurveEvaluator, small_space
 
 EPOCHS = 4

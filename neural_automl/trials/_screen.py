@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from neural_automl._trial_run import infeasible
 from neural_automl.evaluation import measure_latency
+from neural_automl.trials._run import infeasible
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-    from neural_automl._ledger import Stopwatch
-    from neural_automl._memory import MemoryLimits
     from neural_automl.architecture import Architecture
     from neural_automl.architecture_space import Constraint
+    from neural_automl.trials._ledger import Stopwatch
+    from neural_automl.trials._memory import MemoryLimits
 
 
 def screen(

@@ -6,15 +6,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neural_automl._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
 from neural_automl.artifacts import load_weights
+from neural_automl.trials._rungs import RESUMED_FROM, RUNG, Ladder, Rungs, rung_seed
 
 if TYPE_CHECKING:
     import optuna
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import FrozenTrial, Trial
 
-    from neural_automl._trial_run import TrialRun
+    from neural_automl.trials._run import TrialRun
 
 
 def check_rungs(

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Final
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from neural_automl._leases import ATTEMPTS, LEASE, WORKER, Watch
 from neural_automl.checkpoints import CHECKPOINT
+from neural_automl.workers._leases import ATTEMPTS, LEASE, WORKER, Watch
 
 if TYPE_CHECKING:
     import optuna

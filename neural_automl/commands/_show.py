@@ -9,8 +9,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import typer
 
-from neural_automl._arguments import ImportOption, StorageOption, StudyOption
 from neural_automl._imports import try_import
+from neural_automl.commands._arguments import ImportOption, StorageOption, StudyOption
 from neural_automl.exceptions import NeuralAutoMLError
 
 if TYPE_CHECKING:

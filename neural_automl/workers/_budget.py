@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
 
-from neural_automl._interruption import REQUESTED
-from neural_automl._leases import PERIOD, Lease, Watch
-from neural_automl._recovery import own_name, recover
-from neural_automl._rungs import Ladder, Rungs
 from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
 from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
+from neural_automl.trials._rungs import Ladder, Rungs
+from neural_automl.workers._interruption import REQUESTED
+from neural_automl.workers._leases import PERIOD, Lease, Watch
+from neural_automl.workers._recovery import own_name, recover
 
 if TYPE_CHECKING:
     import threading

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neural_automl._arguments import (
+from neural_automl.commands._arguments import (
     DATA_HELP,
     DeviceOption,
     ImportOption,

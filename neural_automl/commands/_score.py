@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from neural_automl._arguments import (
+from neural_automl.commands._arguments import (
     DataOption,
     DeviceOption,
     ImportOption,
@@ -89,7 +89,7 @@ def score(
 
     [bold]Example:[/bold] neural-automl score examples/digits.neural --data digits --candidates 200
     """
-    from neural_automl._search_data import load_for
+    from neural_automl.commands._search_data import load_for
     from neural_automl.evaluation import ArchitectureEvaluator
     from neural_automl.executor import create_executor
     from neural_automl.zero_cost import DEFAULT_PROXIES, check_proxies, score_space
@@ -156,7 +156,7 @@ def _rows(pool: ScoredPool, frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _write(
     folder: Path, name: str, data: str, frame: pd.DataFrame, rows: list[dict[str, Any]]
 ) -> list[Path]:
-    from neural_automl._score_page import score_page
+    from neural_automl.commands._score_page import score_page
 
     title = f"{name}: {len(frame):,} networks scored on {data}, none trained"
     texts = {

@@ -10,11 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 import optuna
 from optuna.trial import TrialState
 
-from neural_automl._interruption import REQUESTED, HandedBack
-from neural_automl._leases import ATTEMPTS
-from neural_automl._ledger import KNOWN_EPOCHS, Stopwatch
-from neural_automl._recovery import hand_back
-from neural_automl._rungs import RESUMED_FROM, RUNG
 from neural_automl.checkpoints import CHECKPOINT, NO_CHECKPOINT, Checkpoints
 from neural_automl.early_stopping import may_stop_at
 from neural_automl.exceptions import (
@@ -25,15 +20,20 @@ from neural_automl.exceptions import (
     OutOfMemoryError,
 )
 from neural_automl.pruners.multi_objective import report_vector, should_prune
+from neural_automl.trials._ledger import KNOWN_EPOCHS, Stopwatch
+from neural_automl.trials._rungs import RESUMED_FROM, RUNG
+from neural_automl.workers._interruption import REQUESTED, HandedBack
+from neural_automl.workers._leases import ATTEMPTS
+from neural_automl.workers._recovery import hand_back
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-    from neural_automl._leases import Lease
-    from neural_automl._memory import MemoryLimits
     from neural_automl.architecture import Architecture
     from neural_automl.evaluation import EvaluationContext, Evaluator
     from neural_automl.known_values import Known
+    from neural_automl.trials._memory import MemoryLimits
+    from neural_automl.workers._leases import Lease
 
 
 #: Attribute of a trial: the epoch whose checkpoint its last attempt went on from.

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from neural_automl._arguments import (
+from neural_automl.commands._arguments import (
     BackendOption,
     DataOption,
     DeviceOption,
@@ -78,7 +78,7 @@ def retrain(
 
     [bold]Example:[/bold] neural-automl retrain --storage results --data digits --top 3 --seeds 5
     """
-    from neural_automl._search_data import load_for
+    from neural_automl.commands._search_data import load_for
     from neural_automl.evaluation import ArchitectureEvaluator
     from neural_automl.exceptions import NeuralAutoMLError
     from neural_automl.registry import space_of

@@ -13,14 +13,14 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
-from neural_automl._budget import Budget
 from neural_automl._fallbacks import fallbacks_forbidden
-from neural_automl._interruption import HandedBack, ends_on_sigterm
-from neural_automl._leases import WORKER
-from neural_automl._recovery import hand_back, own_name
 from neural_automl.exceptions import StudyError
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.studies import absolute_url, open_storage, quiet_optuna, storage_errors
+from neural_automl.workers._budget import Budget
+from neural_automl.workers._interruption import HandedBack, ends_on_sigterm
+from neural_automl.workers._leases import WORKER
+from neural_automl.workers._recovery import hand_back, own_name
 
 if TYPE_CHECKING:
     import threading

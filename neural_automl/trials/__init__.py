@@ -1,0 +1,1 @@
+"""One trial of a search: what it begins with, what it writes down, and where it ends."""

@@ -1,0 +1,1 @@
+"""What trials run on: budgets, leases, workers, and what becomes of a trial when one dies."""
