@@ -8,18 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import optuna
-
-from neural_automl._running import default_workers, queue_interrupted, run_search
-from neural_automl._search_checks import (
-    check_data,
-    check_names,
-    check_rungs,
-    check_study,
-    measured,
-)
-from neural_automl._search_result import SearchResult as SearchResult
-from neural_automl._warm_search import Earlier, begin_warm, check_options, proxies_of
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
@@ -30,25 +18,32 @@ from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.prediction import PerformancePredictor, check_metrics
 from neural_automl.registry import space_of, summarise, write_ledger
 from neural_automl.report import publish
+from neural_automl.search._checks import (
+    check_data,
+    check_names,
+    check_rungs,
+    measured,
+)
+from neural_automl.search._opening import open_search
+from neural_automl.search._result import SearchResult as SearchResult
+from neural_automl.search._running import default_workers, run_search
+from neural_automl.search._warm import Earlier, begin_warm, check_options, proxies_of
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
     load_study,
     make_artifact_store,
     masked,
-    open_study,
     storage_errors,
     storage_url,
 )
-from neural_automl.trials._terms import agree
 from neural_automl.warm_start import ZERO_COST
 from neural_automl.workers._budget import set_budget
-from neural_automl.workers._leases import Watch
-from neural_automl.workers._recovery import recover
-from neural_automl.workers._settings import StudySettings, recorded
+from neural_automl.workers._settings import recorded
 from neural_automl.workers._worker import Callback, SearchWorker
 
 if TYPE_CHECKING:
+    import optuna
     from optuna.pruners import BasePruner
     from optuna.samplers import BaseSampler
 
@@ -350,23 +345,16 @@ class AutoMLEngine:
     def _open_study(
         self, objective: ArchitectureObjective, max_trials: int, epochs: int | None
     ) -> optuna.Study:
-        study = open_study(
+        study = open_search(
             self.storage,
-            self.study_name or objective.space.name,
-            directions=objective.directions,
-            sampler=optuna.samplers.RandomSampler(),
-            pruner=self.make_pruner(objective.longest_training()),
+            self.study_name,
+            objective,
+            *self.make_sampler(objective, max_trials),
+            self.make_pruner(objective.longest_training()),
+            engine_options=self._recorded,
+            epochs=epochs,
+            data=self._loaded[1] if objective.evaluator is self._loaded[0] else None,
         )
-        check_study(study)
-        agree(study, objective.terms())
-        study.sampler, strategy = self.make_sampler(objective, max_trials)
-        study.set_user_attr("strategy", strategy)
-        artifacts = artifact_directory(self.storage)
-        objective.artifact_store = make_artifact_store(artifacts)
-        data = self._loaded[1] if objective.evaluator is self._loaded[0] else None
-        StudySettings(self._recorded, epochs, data, str(artifacts.absolute())).write(study)
-        recover(study, Watch())  # what a search held that was killed on this machine
-        queue_interrupted(study)
         if self.warm_start is not None:
             begin_warm(
                 study,

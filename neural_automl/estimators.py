@@ -18,10 +18,10 @@ from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import DataError
 
 if TYPE_CHECKING:
-    from neural_automl._search_result import SearchResult
     from neural_automl.architecture import Architecture
     from neural_automl.architecture_space import ArchitectureSpace
     from neural_automl.data import Array
+    from neural_automl.search._result import SearchResult
 
 
 class _ArchitectureSearch(BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types

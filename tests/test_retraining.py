@@ -14,10 +14,10 @@ from scipy import stats
 from torch.utils.data import DataLoader, TensorDataset
 
 from neural_automl import ArchitectureObjective, ArchitectureSpace
-from neural_automl._comparison import compare, not_told_apart
 from neural_automl.evaluation import ArchitectureEvaluator, EvaluationContext, on_everything
 from neural_automl.exceptions import DataError, DivergenceError, EvaluationError, StudyError
 from neural_automl.retraining import ATTRIBUTE, Retrained, retrain
+from neural_automl.retraining._comparison import compare, not_told_apart
 from tests.evaluation.helpers import blobs, dense, images, plane
 
 SPACE = """network Blobs {

@@ -66,7 +66,7 @@ def worker(
 
     [bold]Example:[/bold] neural-automl worker --storage results/study.db
     """
-    from neural_automl._joining import Joining
+    from neural_automl.search._joining import Joining
 
     joining = Joining(storage, study, device=device)
     trainer = joining.make_evaluator(data) if evaluator is None else load_evaluator(evaluator)

@@ -66,7 +66,7 @@ def test_threads_of_an_engine_keep_the_budget(tmp_path: Path) -> None:
 
 
 def test_a_worker_elsewhere_predicts_too(tmp_path: Path) -> None:
-    from neural_automl._joining import Joining
+    from neural_automl.search._joining import Joining
 
     engine(tmp_path, early_stopping="none").search(
         SPACE, evaluator=WorthEvaluator(), max_trials=22, max_epochs_per_trial=1

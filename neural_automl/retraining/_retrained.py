@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neural_automl._comparison import Comparison, not_told_apart
 from neural_automl.evaluation import ArchitectureEvaluator, Predictor
 from neural_automl.export import ModelCard, export_architecture
+from neural_automl.retraining._comparison import Comparison, not_told_apart
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,13 +1,10 @@
-"""What a search found, trained again: longer, on more data, several times, and compared."""
+"""The best networks of a search, trained again with several seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._comparison import Comparison, compare
-from neural_automl._retrained import Candidate, Retrained, Run
-from neural_automl._search_result import SearchResult
 from neural_automl.evaluation import (
     ArchitectureEvaluator,
     EvaluationContext,
@@ -22,14 +19,15 @@ from neural_automl.exceptions import (
 )
 from neural_automl.identity import identity_of
 from neural_automl.registry import architecture_of, front_trials, metrics_of, space_of
+from neural_automl.retraining._comparison import compare
+from neural_automl.retraining._retrained import Candidate, Retrained, Run
+from neural_automl.search._result import SearchResult
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
     from neural_automl.architecture import Architecture
-
-__all__ = ["Candidate", "Comparison", "Retrained", "Run", "retrain"]
 
 #: The study's attribute that holds what was found last.
 ATTRIBUTE: Final = "retrained"

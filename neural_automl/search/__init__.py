@@ -1,0 +1,1 @@
+"""A search from its begin to its result: checks, the study, the workers."""
