@@ -97,7 +97,9 @@ def dashboard_figures(facts: Facts) -> dict[str, figures.Figure]:
 
 def _titled(figure: figures.Figure, title: str) -> figures.Figure:
     layout = {**figure["layout"], "title": {"text": title}}
-    layout["margin"] = {**layout.get("margin", {}), "t": 80}
+    layout["margin"] = {**layout.get("margin", {}), "t": 60}
+    # Below the axis: above the plot stands the title.
+    layout["legend"] = {"orientation": "h", "yanchor": "top", "y": -0.25, "x": 0}
     return {**figure, "layout": layout}
 
 
