@@ -91,7 +91,7 @@ class ArchitectureObjective:
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
         zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
-        notes: Whether optuna-dashboard shows a note on each of the first 1,000 trials.
+        notes: Whether optuna-dashboard shows a note on each of the first 200 trials.
         predictor: Whether likely poor networks are skipped, or what predicts them.
 
     Raises:

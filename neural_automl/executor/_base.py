@@ -109,6 +109,10 @@ class BaseExecutor(ABC):
             raise TypeError(f"the executor {self.name} takes no option '{next(iter(kwargs))}'")
         return collect([self.submit(trial_fn, config) for config in configs], configs)
 
+    def hand_back(self) -> bool:
+        """Let the trainings end after their epoch, as SIGTERM does, and say whether it can."""
+        return False
+
     @abstractmethod
     def shutdown(self) -> None:
         """End what is running and let go of everything; no call can be made any more."""

@@ -109,6 +109,13 @@ class ProcessExecutor(BaseExecutor):
         self._pool.shutdown(cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def hand_back(self) -> bool:
+        """Send SIGTERM to the children, which end their epochs and hand their trials back."""
+        with self._lock:
+            for child in self._children:
+                child.terminate()
+        return True
+
     def _pack(self, value: Any) -> str:
         name = str(next(self._names))
         try:

@@ -15,7 +15,8 @@ from neural_automl.executor import BaseExecutor, SequentialExecutor, create_exec
 from neural_automl.executor._process import cores
 from neural_automl.studies import is_in_memory, quiet_optuna, sqlite_path
 from neural_automl.trials._rungs import RUNG
-from neural_automl.workers._budget import Budget
+from neural_automl.workers._budget import DEADLINE, Budget
+from neural_automl.workers._interruption import REQUESTED, ends_on_sigterm
 from neural_automl.workers._leases import Watch
 from neural_automl.workers._recovery import recover
 from neural_automl.workers._worker import Outcome, SearchWorker, joint_outcome
@@ -122,7 +123,8 @@ def _run(
         thread = threading.Thread(target=execute, name="executor", daemon=True)
         thread.start()
         try:
-            _watch(study, worker, rows, calls=not executor.shares_memory)
+            with ends_on_sigterm():
+                _watch(study, worker, executor, rows)
         except BaseException as error:
             _end(study, worker, executor, owned=owned)
             thread.join()
@@ -132,11 +134,18 @@ def _run(
         return _joint(study, rows.result())
 
 
-def _watch(study: optuna.Study, worker: SearchWorker, rows: Future[Any], *, calls: bool) -> None:
+def _watch(
+    study: optuna.Study, worker: SearchWorker, executor: BaseExecutor, rows: Future[Any]
+) -> None:
     """Wait for the workers; where they are elsewhere, call the callbacks here."""
+    calls, told = not executor.shares_memory, False
     seen = {trial.number for trial in _finished(study)} if calls and worker.callbacks else set()
     while True:
         is_last = _is_done(rows)
+        if REQUESTED.is_set() and not told:
+            told = True
+            if not executor.hand_back() and not executor.shares_memory:
+                study.set_user_attr(DEADLINE, time.time())  # they leave after their trials
         if calls and worker.callbacks:
             for trial in _finished(study):
                 if trial.number not in seen:
@@ -164,7 +173,7 @@ def _end(study: optuna.Study, worker: SearchWorker, executor: BaseExecutor, *, o
     if worker.stop is not None:
         worker.stop.set()
     if not executor.shares_memory and not owned:
-        study.set_user_attr("deadline", time.time())
+        study.set_user_attr(DEADLINE, time.time())
     if owned:
         executor.shutdown()
 

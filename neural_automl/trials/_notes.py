@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
 
 #: Trials from this number on get no note: a dashboard looks through all notes for each trial.
-MOST_NOTES: Final = 1000
+MOST_NOTES: Final = 200
 #: Layers that a note lists.
 _MOST_ROWS: Final = 40
 #: Characters of one attribute: MySQL's TEXT holds 65,535 bytes, and a character has four at most.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -194,6 +195,53 @@ def test_sigterm_hands_the_trial_back_and_another_worker_goes_on(tmp_path: Path)
     assert study.trials[1].user_attrs["resumed_at"] == kept
     assert "deaths" not in study.trials[1].user_attrs
     assert check_log(log) == 1
+
+
+SEARCH = """\
+import sys
+from steps_evaluator import make
+from neural_automl import AutoMLEngine
+from tests.executors.searches import wide_space
+
+engine = AutoMLEngine(
+    search_strategy="random",
+    early_stopping="none",
+    executor_type=sys.argv[1],
+    max_workers=2,
+    output_dir="results",
+)
+found = engine.search(wide_space(), evaluator=make(), max_trials=6, max_epochs_per_trial=8)
+print(found.stop_reason)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["process", "thread"])
+def test_sigterm_of_a_search_hands_back_what_its_workers_train(
+    tmp_path: Path, executor: str
+) -> None:
+    log = tmp_path / "log"
+    (tmp_path / "steps_evaluator.py").write_text(STEPS.format(log=str(log)))
+    (tmp_path / "search.py").write_text(SEARCH)
+    search = subprocess.Popen(
+        [sys.executable, "search.py", executor],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(["", *sys.path])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while len(read_log(log)) < 2 and search.poll() is None:
+        time.sleep(0.05)
+    search.send_signal(signal.SIGTERM)
+    output, errors = search.communicate(timeout=120)
+
+    assert (search.returncode, output) == (0, "interrupted\n"), errors
+    trials = load_study(tmp_path / "results").trials
+    assert {trial.state.name for trial in trials} == {"WAITING"}
+    assert len(trials) == 2
+    assert all(trial.user_attrs["checkpoint"]["epoch"] >= 1 for trial in trials)
+    assert not any("deaths" in trial.user_attrs for trial in trials)
 
 
 @pytest.mark.parametrize("name", ["make", "ready"])
