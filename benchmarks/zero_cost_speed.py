@@ -33,9 +33,9 @@ SPACE = Path(__file__).parents[1] / "examples" / "zoo" / "nasbench201.neural"
 BAR = 1.3
 #: What needs one forward pass; the others need one forward and one backward pass.
 FORWARD = {"params", "macs", "flops", "depth", "l2_norm", "naswot"}
-#: Forward and backward passes of a double backward pass, by convolutions: one forward; two backward,
-#: for the input and for the weights; two through each of these; and two back through the forward
-#: pass, which they lead to: nine, where a forward and a backward pass are three.
+#: Forward and backward passes of a double backward pass, by convolutions: one forward; two
+#: backward, for the input and for the weights; two through each of these; and two back through the
+#: forward pass, which they lead to: nine, where a forward and a backward pass are three.
 BOTH = {"grasp": 3}
 
 

@@ -61,8 +61,8 @@ def measured_peak(architecture: Architecture) -> int:
     live.see(values[0])
     peak = live.total(weights)
     with torch.no_grad(), live:
-        for name, function, sources, finished in model._program:
-            module = model._modules.get(name)
+        for modules, name, function, sources, finished in model._program:
+            module = modules.get(name)
             values.append(
                 module(values[sources[0]])
                 if function is None

@@ -227,7 +227,9 @@ def test_the_largest_network_is_lowered_and_written_in_time() -> None:
 
         assert architecture.cost.depth == 20_000
         assert architecture.cost.params == 20_000 * 20
-        assert architecture.to_source().count("nn.Linear") == 20_000
+        source = architecture.to_source()
+        compile(source, "model.py", "exec")
+        assert len(source.splitlines()) < 200  # what repeats is written once
         assert len(architecture.key) == 32
 
 

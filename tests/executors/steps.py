@@ -39,6 +39,11 @@ def state_after(seed: int, epochs: int) -> torch.Tensor:
     return x
 
 
+def value_of(width: int, x: torch.Tensor) -> float:
+    """Return the metric of a network in a state."""
+    return width / 100 + float(x.mean()) / 100
+
+
 @dataclass
 class StepEvaluator:
     """Trains a chain of numbers that a checkpoint continues exactly.
@@ -70,12 +75,12 @@ class StepEvaluator:
         if not torch.equal(x, state_after(context.seed, epoch)):
             note("broken", epoch)
         note("resumed", epoch)
-        value = float(x.mean())
+        value = value_of(width, x)  # killed after its last epoch, it has nothing left to train
         while epoch == 0 or not (epoch >= context.epochs or context.should_stop()):
             time.sleep(self.seconds)
             epoch, x = epoch + 1, step(x)
             note("train", epoch)
-            value = width / 100 + float(x.mean()) / 100
+            value = value_of(width, x)
             context.report(epoch, {"val_accuracy": value})
             context.save_checkpoint({"epoch": epoch, "x": x})
             _when_written(context, note, epoch)

@@ -17,7 +17,7 @@ import pytest
 from neural_automl.engine import AutoMLEngine
 from neural_automl.executor import ProcessExecutor
 from tests.executors.searches import check_complete, wide_space
-from tests.executors.steps import StepEvaluator, check_log, read_log, state_after
+from tests.executors.steps import StepEvaluator, check_log, read_log, state_after, value_of
 from tests.servers import PostgresServer
 
 EPOCHS = 8
@@ -108,7 +108,6 @@ def test_workers_killed_at_random_moments(
     for trial in result.study.trials:
         if trial.value is not None and trial.state.name == "COMPLETE":
             width, seed = trial.params["layers[0].Dense.units"], trial.user_attrs["seed"]
-            expected = width / 100 + float(state_after(seed, EPOCHS).mean()) / 100
-            assert trial.value == expected
+            assert trial.value == value_of(width, state_after(seed, EPOCHS))
             assert len(trial.intermediate_values) == EPOCHS
     assert not list(tmp_path.glob("**/checkpoint-*"))

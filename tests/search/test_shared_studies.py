@@ -54,7 +54,7 @@ def test_processes_share_a_search(tmp_path: Path, name: str) -> None:
     study = optuna.load_study(storage=storage, study_name="shared")
     trained = [t for t in study.trials if t.state is TrialState.COMPLETE]
     identities = [identity_of(space().suggest(FixedTrial(trial.params))) for trial in trained]
-    every = [space().sample_architecture(seed, feasible=False) for seed in range(600)]
+    every = [space().sample_architecture(seed, feasible=False) for seed in range(3000)]
     feasible = {identity_of(each) for each in every if not space().violations(each)}
 
     assert [worker.exitcode for worker in workers] == [0] * WORKERS
