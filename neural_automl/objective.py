@@ -32,7 +32,6 @@ from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
 from neural_automl.trials._ledger import Stopwatch
 from neural_automl.trials._memory import MemoryLimits
-from neural_automl.trials._notes import write_trial_note
 from neural_automl.trials._run import COST_METRICS as COST_METRICS
 from neural_automl.trials._run import TrialRun, infeasible, take_over, values_of
 from neural_automl.trials._rung_start import Start, check_rungs
@@ -91,7 +90,6 @@ class ArchitectureObjective:
             PRUNED; the study's pruner is not asked. See ``finish``.
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
         zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
-        notes: Whether optuna-dashboard shows a note on each of the first 200 trials.
         predictor: Whether likely poor networks are skipped, or what predicts them.
 
     Raises:
@@ -132,7 +130,6 @@ class ArchitectureObjective:
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
         zero_cost: Sequence[str] = (),
-        notes: bool = True,
         predictor: PerformancePredictor | bool = False,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
@@ -170,7 +167,6 @@ class ArchitectureObjective:
         self.artifact_store = artifact_store
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
-        self.notes = notes
         self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
@@ -217,37 +213,24 @@ class ArchitectureObjective:
         self._announce(trial.study)
         self.tidy()
         watch = Stopwatch()
-        architecture = None
         try:
             with watch.on("storing"):
                 start = Start.of(trial, self.rungs, finish=self._finishing)
-            architecture = self._suggest(trial, watch)
-            values = self._evaluate(trial, architecture, start, watch)
-            self._note(trial, architecture, watch, values)
-            return values
+            return self._evaluate(trial, self._suggest(trial, watch), start, watch)
         except optuna.TrialPruned as pruned:
             reason = str(pruned)
-            self._note(trial, architecture, watch)
         except KeyboardInterrupt:
             trial.set_user_attr("interrupted", True)
             raise
         except Exception as error:
             # Recorded where the study keeps it, then left to Optuna: a failure is data.
             trial.set_user_attr("error", "".join(traceback.format_exception(error)))
-            self._note(trial, architecture, watch)
             raise
         finally:
             watch.write(trial)
         # Raised anew, and from nothing: Optuna keeps what is raised in a cycle of references, and
         # the frames of the first one's traceback hold the weights.
         raise optuna.TrialPruned(reason)
-
-    def _note(
-        self, trial: Trial, architecture: Architecture | None, watch: Stopwatch, values: Any = None
-    ) -> None:
-        if self.notes:
-            with watch.on("storing"):
-                write_trial_note(trial, architecture, self.metrics, values)
 
     def tidy(self) -> None:
         """Remove the checkpoints of this objective's trials that have ended since.

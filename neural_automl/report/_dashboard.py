@@ -12,8 +12,14 @@ from neural_automl.report import _figures as figures
 from neural_automl.report._chance import random_text, spread_text
 from neural_automl.report._drawing import draw_alone
 from neural_automl.report._facts import Facts
+from neural_automl.report._notes import (
+    escaped,
+    is_shown,
+    write_figure,
+    write_study_note,
+    write_trial_notes,
+)
 from neural_automl.report._sections import lead
-from neural_automl.trials._notes import escaped, is_shown, write_figure, write_study_note
 
 if TYPE_CHECKING:
     import optuna
@@ -26,9 +32,10 @@ _NAMES: Final = "dashboard:objective_names"
 
 
 def publish(study: optuna.Study) -> None:
-    """Write into a study what a dashboard shows of it: a note, and figures.
+    """Write into a study what a dashboard shows of it: notes, its own and its trials', and figures.
 
-    A note of the user's own stays. Nothing is written where no dashboard can look.
+    ``AutoMLEngine.search`` does so at its end. A note of the user's own stays. Nothing is written
+    where no dashboard can look.
 
     Raises:
         StudyError: The study holds no space of architectures.
@@ -39,6 +46,7 @@ def publish(study: optuna.Study) -> None:
     held = study._storage.get_study_system_attrs(study._study_id)
     if str(held.get("dashboard:note_str:0", _HEAD)).startswith(_HEAD):
         write_study_note(study, study_note(facts))
+    write_trial_notes(facts)
     if held.get(_NAMES) != list(facts.metrics):
         # Not Optuna's own names of metrics: those would rename columns of its data frames.
         study._storage.set_study_system_attr(study._study_id, _NAMES, list(facts.metrics))

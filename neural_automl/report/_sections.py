@@ -20,7 +20,7 @@ from neural_automl.report._drawing import draw
 from neural_automl.report._facts import choices_of
 from neural_automl.report._html import Section, cards, code, details, figure, paragraph, table
 from neural_automl.report._importance import importances_of
-from neural_automl.trials._notes import describe_curve
+from neural_automl.report._notes import describe_curve
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
-from optuna_dashboard import get_note
+from optuna_dashboard import get_note, save_note
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs
 
 from neural_automl.architecture_space import ArchitectureSpace, Layer, Repeat
 from neural_automl.objective import ArchitectureObjective
-from neural_automl.studies import open_storage
-from neural_automl.trials._notes import (
-    MOST_NOTES,
+from neural_automl.report import publish
+from neural_automl.report._notes import (
     describe_curve,
     escaped,
     network_table,
@@ -24,8 +23,8 @@ from neural_automl.trials._notes import (
     trial_note,
     write_figure,
     write_study_note,
-    write_trial_note,
 )
+from neural_automl.studies import open_storage
 from tests.report.studies import HOSTILE, branched
 from tests.search.fakes import CurveEvaluator, small_space
 
@@ -46,6 +45,7 @@ def _run(storage: BaseStorage, trials: int = 3, **options: Any) -> optuna.Study:
     )
     objective = ArchitectureObjective(small_space(), CurveEvaluator(), epochs=4, **options)
     study.optimize(objective, n_trials=trials, catch=(RuntimeError,))
+    publish(study)
     return study
 
 
@@ -160,6 +160,7 @@ def test_a_stopped_trial_has_one(storage: BaseStorage) -> None:
         storage=storage, direction="maximize", pruner=optuna.pruners.ThresholdPruner(lower=2.0)
     )
     study.optimize(ArchitectureObjective(small_space(), CurveEvaluator(), epochs=4), n_trials=1)
+    publish(study)
 
     (note,) = _notes(study)
     assert note.startswith("Stopped by ThresholdPruner, after epoch 1")
@@ -170,6 +171,7 @@ def test_an_infeasible_trial_and_a_failed_one_have_theirs(storage: BaseStorage) 
     study = _run(storage, 1, constraints={"params": 1})
     (note,) = _notes(study)
     assert note.startswith("Infeasible: ")
+    assert "| Dense |" in note
 
     def fail(architecture: object, epoch: int) -> float:
         raise RuntimeError("out of *luck*")
@@ -177,12 +179,9 @@ def test_an_infeasible_trial_and_a_failed_one_have_theirs(storage: BaseStorage) 
     study = optuna.create_study(storage=storage, direction="maximize")
     objective = ArchitectureObjective(small_space(), CurveEvaluator(fail), epochs=4)
     study.optimize(objective, n_trials=1, catch=(RuntimeError,))
+    publish(study)
     (note,) = _notes(study)
     assert note.startswith("Failed: RuntimeError: out of \\*luck\\*")
-
-
-def test_no_note_where_none_is_wanted(storage: BaseStorage) -> None:
-    assert _notes(_run(storage, 2, notes=False)) == ["", ""]
 
 
 def test_no_note_where_nobody_looks() -> None:
@@ -206,23 +205,50 @@ class _Counting:
         return getattr(self._storage, name)
 
 
-@pytest.mark.parametrize(("number", "writes"), [(0, 2), (MOST_NOTES - 1, 2), (MOST_NOTES, 0)])
-def test_a_note_takes_two_statements_and_reads_nothing(
-    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch, number: int, writes: int
-) -> None:
-    study = optuna.create_study(storage=storage, direction="maximize")
-    trial = study.ask()
-    architecture = small_space().suggest(trial)
+def test_a_trial_costs_no_note(storage: BaseStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = _run(storage, 1)
     counting = _Counting(study._storage)
-    monkeypatch.setattr(trial.study, "_storage", counting)
-    monkeypatch.setattr(type(trial), "number", property(lambda _: number))
-    monkeypatch.setattr(
-        counting._storage, "get_study_system_attrs", lambda _: pytest.fail("it was read")
-    )
+    monkeypatch.setattr(study, "_storage", counting)
 
-    write_trial_note(trial, architecture, ["val_accuracy"], 0.5)
+    study.optimize(ArchitectureObjective(small_space(), CurveEvaluator(), epochs=4), n_trials=2)
 
-    assert len(counting.written) == writes
+    assert [key for key in counting.written if key.startswith("dashboard:")] == []
+
+
+def test_of_many_trials_the_best_have_notes(
+    storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("neural_automl.report._notes.MOST_NOTES", 2)
+    study = optuna.create_study(storage=storage, direction="maximize")
+    objective = ArchitectureObjective(small_space(), CurveEvaluator(), epochs=4)
+    study.optimize(objective, n_trials=5)
+    ranked = sorted(study.trials, key=lambda trial: (-(trial.value or 0.0), trial.number))
+
+    for noted in (2, 4, 5, 5):  # each search has its own
+        publish(study)
+        expected = {trial.number for trial in ranked[:noted]}
+        assert {number for number, note in enumerate(_notes(study)) if note} == expected
+
+
+def test_a_note_of_ones_own_stays(storage: BaseStorage) -> None:
+    study = optuna.create_study(storage=storage, direction="maximize")
+    study.optimize(ArchitectureObjective(small_space(), CurveEvaluator(), epochs=4), n_trials=2)
+    save_note(optuna.trial.Trial(study, study.trials[0]._trial_id), "mine")
+
+    publish(study)
+
+    mine, ours = _notes(study)
+    assert mine == "mine"
+    assert "| Dense |" in ours
+
+
+def test_a_trial_cut_off_before_its_choices_has_one(storage: BaseStorage) -> None:
+    study = _run(storage, 1)
+    study.tell(study.ask(), state=TrialState.FAIL)
+
+    publish(study)
+
+    assert _notes(study)[1] == "Trained 0 epochs"
 
 
 # --- notes and figures of a study ------------------------------------------------------------

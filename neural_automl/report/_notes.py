@@ -11,21 +11,24 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from optuna.storages import InMemoryStorage
+from optuna.trial import TrialState
 
 from neural_automl._layer_rows import layer_rows
 from neural_automl._plain import number_text, to_json
-from neural_automl.exceptions import ShapeError
+from neural_automl.exceptions import ShapeError, SpaceError, StudyError
+from neural_automl.registry import architecture_of, front_trials
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import optuna
     from optuna.storages import BaseStorage
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial
 
     from neural_automl.architecture import Architecture
+    from neural_automl.report._facts import Facts
 
-#: Trials from this number on get no note: a dashboard looks through all notes for each trial.
+#: Trials of a search that get a note: a dashboard looks through all notes for each trial.
 MOST_NOTES: Final = 200
 #: Layers that a note lists.
 _MOST_ROWS: Final = 40
@@ -173,26 +176,39 @@ def is_shown(storage: BaseStorage) -> bool:
     return not isinstance(storage, InMemoryStorage)
 
 
-def write_trial_note(
-    trial: Trial,
-    architecture: Architecture | None,
-    metrics: Sequence[str],
-    values: float | Sequence[float] | None = None,
-) -> None:
-    """Write the note of a trial that is about to end, by two statements.
+def write_trial_notes(facts: Facts) -> None:
+    """Write the notes of the trials that ended and have none: of the ``MOST_NOTES`` best.
 
-    Nothing is written where no dashboard looks, nor from trial ``MOST_NOTES`` on.
+    A note that is there, ours or its reader's own, stays.
     """
-    study = trial.study
-    if trial.number >= MOST_NOTES or not is_shown(study._storage):
-        return
-    told = (values,) if isinstance(values, int | float) else values
-    directions = [direction.name.lower() for direction in study.directions]
-    frozen = trial._cached_frozen_trial  # as the storage holds it, without asking for it
-    text = trial_note(frozen, architecture, metrics, directions, told)
-    # One piece: rows of a table are bounded, and so is each text in it.
-    for key, value in _note_attributes(text, 1, f"dashboard:{trial._trial_id}:").items():
-        study._storage.set_study_system_attr(study._study_id, key, value)
+    study = facts.study
+    held = study._storage.get_study_system_attrs(study._study_id)
+    best = {t.number: place for place, t in enumerate(front_trials(study, len(facts.trials)))}
+    ended = [
+        trial
+        for trial in facts.trials
+        if trial.state.is_finished() and f"{_of_trial(trial)}note_ver" not in held
+    ]
+    ended.sort(key=lambda trial: (best.get(trial.number, len(best)), trial.number))
+    directions = ["maximize" if maximize else "minimize" for maximize in facts.maximize]
+    for trial in ended[:MOST_NOTES]:
+        # Optuna keeps the last report of a stopped trial as its value: it is no result.
+        values = trial.values if trial.state == TrialState.COMPLETE else None
+        text = trial_note(trial, _network(facts, trial), facts.metrics, directions, values)
+        # One piece: rows of a table are bounded, and so is each text in it.
+        for key, value in _note_attributes(text, 1, _of_trial(trial)).items():
+            study._storage.set_study_system_attr(study._study_id, key, value)
+
+
+def _of_trial(trial: FrozenTrial) -> str:
+    return f"dashboard:{trial._trial_id}:"
+
+
+def _network(facts: Facts, trial: FrozenTrial) -> Architecture | None:
+    try:
+        return architecture_of(facts.space, trial)
+    except (StudyError, SpaceError):
+        return None  # it ended before all was chosen, or what was chosen fits nowhere
 
 
 def write_study_note(study: optuna.Study, body: str) -> None:
