@@ -13,6 +13,7 @@ import optuna
 import pytest
 from hypothesis import assume, given, settings
 from optuna.trial import TrialState
+from torch import nn
 
 from neural_automl.architecture_space import (
     ArchitectureSpace,
@@ -228,9 +229,13 @@ def test_the_largest_network_is_lowered_and_written_in_time() -> None:
         assert architecture.cost.depth == 20_000
         assert architecture.cost.params == 20_000 * 20
         source = architecture.to_source()
-        compile(source, "model.py", "exec")
         assert len(source.splitlines()) < 200  # what repeats is written once
         assert len(architecture.key) == 32
+
+    written: dict[str, Any] = {"__name__": "model"}
+    exec(compile(source, "model.py", "exec"), written)
+    model = written["Network"]()
+    assert sum(isinstance(module, nn.Linear) for module in model.modules()) == 20_000
 
 
 def test_the_deepest_network_is_lowered_and_written() -> None:
