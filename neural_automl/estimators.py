@@ -14,12 +14,12 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import train_test_split
 
+from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import DataError
 
 if TYPE_CHECKING:
     from neural_automl.architecture import Architecture
-    from neural_automl.architecture_space import ArchitectureSpace
     from neural_automl.data import Array
     from neural_automl.search._result import SearchResult
 
@@ -135,7 +135,7 @@ class ArchitectureSearchClassifier(ClassifierMixin, _ArchitectureSearch):  # typ
             y: Labels (N,), of any kind.
 
         Raises:
-            DataError: The data does not fit the space.
+            DataError: The data does not fit the space, or has not as many classes as its networks.
             NoFeasibleArchitectureError: Nothing in the space meets its constraints.
             StudyError: The database can't be used, or trials failed.
         """
@@ -143,6 +143,7 @@ class ArchitectureSearchClassifier(ClassifierMixin, _ArchitectureSearch):  # typ
         if labels.ndim != 1:
             raise DataError(f"`y` must have one label a sample, but has the shape {labels.shape}")
         self.classes_, indices = np.unique(labels, return_inverse=True)
+        self._check_outputs(len(self.classes_))
         self._search(np.asarray(X), indices.astype(np.int64))
         return self
 
@@ -164,7 +165,18 @@ class ArchitectureSearchClassifier(ClassifierMixin, _ArchitectureSearch):  # typ
             sklearn.exceptions.NotFittedError: There was no ``fit``.
         """
         self._check_fitted()
-        return self._predictor.predict_proba(np.asarray(X))[:, : len(self.classes_)]
+        return self._predictor.predict_proba(np.asarray(X))
+
+    def _check_outputs(self, classes: int) -> None:
+        space = self.space
+        if not isinstance(space, ArchitectureSpace):
+            space = ArchitectureSpace.from_dsl(space)
+        outputs = space.sample_architecture(seed=self.seed).graph.output_shape
+        if outputs != (classes,) and not (outputs == (1,) and classes == 2):
+            raise DataError(
+                f"`y` has {classes} classes but the networks of the space {space.name} end in the "
+                f"shape {outputs}: one output a class is needed, or one for two classes"
+            )
 
 
 class ArchitectureSearchRegressor(RegressorMixin, _ArchitectureSearch):  # type: ignore[misc]  # scikit-learn ships no types

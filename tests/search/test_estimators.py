@@ -142,5 +142,19 @@ def test_data_that_does_not_fit() -> None:
         ArchitectureSearchClassifier(IRIS).fit(x, y[1:])
     with pytest.raises(DataError, match="one label a sample"):
         ArchitectureSearchClassifier(IRIS).fit(x, np.eye(3)[:150].repeat(50, 0))
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"3 classes but the networks .* end in the shape \(1,\)"):
         ArchitectureSearchClassifier(LINE).fit(x, y)
+    with pytest.raises(DataError, match=r"2 classes but the networks .* end in the shape \(3,\)"):
+        ArchitectureSearchClassifier(IRIS).fit(x[:100], y[:100])
+    with pytest.raises(DataError, match="4"):
+        ArchitectureSearchClassifier(IRIS).fit(x[:, :3], y)
+
+
+def test_one_output_for_two_classes() -> None:
+    x, y = iris()
+    layers = [Layer("Dense", Choice(4, 8), "relu"), Layer("Dense", 1)]
+    search = ArchitectureSearchClassifier(
+        ArchitectureSpace((4,), layers), max_trials=1, max_epochs_per_trial=20
+    ).fit(x[:100], y[:100])
+    assert search.predict_proba(x[:100]).shape == (100, 2)
+    assert set(search.predict(x[:100])) <= {"setosa", "versicolor"}
