@@ -54,8 +54,8 @@ def random_text(facts: Facts) -> str:
         return "Random search is not compared: the study does not say which trials were random."
     if facts.winner is None:
         return "Random search is not compared: no trial has a result."
-    if len(drawn) == len(facts.trained) and "random" in str(facts.attributes.get("strategy")):
-        return "The search itself drew at random, so there is nothing to compare it with."
+    if len(drawn) == len(facts.trained):
+        return "All networks were drawn at random, so there is nothing to compare the search with."
     values = [value for trial in drawn if (value := facts.value(trial)) is not None]
     if len(values) < _LEAST:
         return (

@@ -80,13 +80,14 @@ def test_a_search_that_did_not() -> None:
 @pytest.mark.parametrize(
     ("strategy", "engine", "text"),
     [
-        ("random", {}, "The search itself drew at random"),
+        ("random", {}, "All networks were drawn at random"),
         ("grid", {}, "the study does not say which trials were random"),
         ("tpe", {"n_initial_random": 3}, "has 3 random trials with a value, and it takes 5"),
         ("tpe (auto)", {}, "the study's 10 random trials"),
-        ("regularized_evolution", {}, "the study's 12 random trials"),
+        ("regularized_evolution", {"n_initial_random": 11}, "the study's 11 random trials"),
+        ("regularized_evolution", {}, "All networks were drawn at random"),  # as its first 15 are
     ],
-    ids=["random", "grid", "few", "words", "evolution"],
+    ids=["random", "grid", "few", "words", "evolution", "beginning"],
 )
 def test_which_trials_were_random(strategy: str, engine: dict[str, int], text: str) -> None:
     facts = _facts([0.1] * 12, strategy=strategy, settings={"engine": engine})
