@@ -194,10 +194,11 @@ class ArchitectureObjective:
 
     def longest_training(self) -> int:
         """Return the most epochs that any trial of this objective trains."""
-        if self.epochs is not None:
-            return self.epochs
-        of_evaluator = getattr(self.evaluator, "epochs", None)
-        return int(of_evaluator or self.space.longest_training())
+        return self._asked_epochs() or self.space.longest_training()
+
+    def _asked_epochs(self) -> int | None:
+        asked: int | None = self.epochs or getattr(self.evaluator, "epochs", None)
+        return asked
 
     def __call__(self, trial: Trial) -> float | tuple[float, ...]:
         """Run one trial.
@@ -384,11 +385,8 @@ class ArchitectureObjective:
         return values
 
     def _epochs(self, architecture: Architecture) -> int:
-        if self.epochs is not None:
-            return self.epochs
-        of_evaluator = getattr(self.evaluator, "epochs", None)
         settings = check_parameters("training", TRAINING, architecture.training)
-        return int(of_evaluator or settings["epochs"])
+        return int(self._asked_epochs() or settings["epochs"])
 
     def _fingerprints(self, epochs: int) -> dict[str, str]:
         # A study may go on with another backend, but no result of one is taken for the other's.
