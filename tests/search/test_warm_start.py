@@ -19,6 +19,7 @@ from neural_automl.registry import summarise
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import load_study, open_study
 from neural_automl.warm_start import QUEUED_AS, WARM_START, WarmStart, warm_start
+from neural_automl.zero_cost import ScoredPool, score_space
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 
 
@@ -70,6 +71,19 @@ def test_the_best_by_scores_and_two_at_random_are_queued() -> None:
     assert sizes[:3] == sorted(sizes[:3], reverse=True)
     assert "3 best of 32 networks by zero_cost, 2 at random" in str(found)
     assert study.user_attrs[WARM_START]["text"] == str(found)
+
+
+def test_a_pool_that_was_scored_already_is_taken_as_it_is() -> None:
+    space = wide_space()
+    pool = score_space(space, None, candidates=20, proxies=["params"], seed=3)
+    sizes = ScoredPool(pool.architectures, {"params": -pool.scores["params"]})
+    study = new_study()
+    found = warm_start(study, space, sizes, trials=5)
+    assert (found.by, found.candidates, found.best, found.random) == ("zero_cost", 20, 3, 2)
+    smallest = sorted(network.cost.params for network in pool.architectures)[:3]
+    queued = [space.suggest(optuna.trial.FixedTrial(t["params"])) for t in found.trials]
+    assert [network.cost.params for network in queued[:3]] == smallest
+    assert study.trials[0].user_attrs["zero_cost.params"] == -smallest[0]
 
 
 def test_what_is_queued_is_run_as_it_is_and_never_again() -> None:
