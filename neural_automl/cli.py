@@ -58,6 +58,7 @@ from neural_automl.commands._arguments import (
 from neural_automl.commands._retrain import retrain
 from neural_automl.commands._score import score
 from neural_automl.commands._show import dashboard, report
+from neural_automl.commands._warnings import plain_warnings
 from neural_automl.commands._worker import worker
 from neural_automl.exceptions import DataError, DSLError, NeuralAutoMLError
 from neural_automl.export import (
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     console = Console(stderr=True)
     try:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(BrokenPipeError), plain_warnings():
             app(args=arguments, prog_name="neural-automl")
     except DSLError as error:
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)

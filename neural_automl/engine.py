@@ -27,7 +27,7 @@ from neural_automl.search._checks import (
 from neural_automl.search._opening import open_search
 from neural_automl.search._result import SearchResult as SearchResult
 from neural_automl.search._running import default_workers, run_search
-from neural_automl.search._warm import Earlier, begin_warm, check_options, proxies_of
+from neural_automl.search._warm import Earlier, begin_warm, check_options, find_earlier, proxies_of
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import (
     artifact_directory,
@@ -238,7 +238,14 @@ class AutoMLEngine:
         objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
         self.predictor = None if objective.adviser is None else objective.adviser.predictor
         with storage_errors(self.storage):
+            # Before the study is made: a wrong name leaves none behind.
+            earlier = find_earlier(self.warm_start, self.storage, self.study_name or space.name)
             study = self._open_study(objective, max_trials, max_epochs_per_trial)
+            if earlier is not None:
+                set_budget(study, max_trials, None)  # the timeout begins after the scores
+                begin_warm(
+                    study, objective, earlier, self._warm_options, self.executor, self.max_workers
+                )
             set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
             worker = SearchWorker(
                 self.storage,
@@ -345,7 +352,7 @@ class AutoMLEngine:
     def _open_study(
         self, objective: ArchitectureObjective, max_trials: int, epochs: int | None
     ) -> optuna.Study:
-        study = open_search(
+        return open_search(
             self.storage,
             self.study_name,
             objective,
@@ -355,17 +362,6 @@ class AutoMLEngine:
             epochs=epochs,
             data=self._loaded[1] if objective.evaluator is self._loaded[0] else None,
         )
-        if self.warm_start is not None:
-            begin_warm(
-                study,
-                objective,
-                self.warm_start,
-                self._warm_options,
-                self.storage,
-                self.executor,
-                self.max_workers,
-            )
-        return study
 
     def make_sampler(
         self, objective: ArchitectureObjective, max_trials: int

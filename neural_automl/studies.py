@@ -329,7 +329,10 @@ def load_study(
         if name is None:
             if len(names) != 1:
                 listed = ", ".join(sorted(names)) or "none"
-                raise StudyError(f"say which study with its name; the storage holds: {listed}")
+                raise StudyError(
+                    "say which study with its name, in the command line --study NAME; the storage "
+                    f"holds: {listed}"
+                )
             name = names[0]
         if name not in names:
             listed = ", ".join(sorted(names)) or "none"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from neural_automl.architecture_space import ArchitectureSpace
     from neural_automl.evaluation import Evaluator
+    from neural_automl.zero_cost import ScoredPool
     from neural_automl.zero_cost._scoring import Submits
 
 #: Attribute of a study: what was queued first, and why.
@@ -67,7 +68,7 @@ class WarmStart:
 def warm_start(
     study: optuna.Study,
     space: ArchitectureSpace,
-    by: str | Sequence[optuna.Study] = ZERO_COST,
+    by: str | ScoredPool | Sequence[optuna.Study] = ZERO_COST,
     candidates: int = 1000,
     trials: int = 8,
     *,
@@ -89,9 +90,10 @@ def warm_start(
     Args:
         study: With any sampler; one that never repeats keeps clear of what is queued.
         space: Is searched.
-        by: ``zero_cost``: the best of a pool by the ranks of their scores. Or earlier studies of
-            this package: their best networks, as far as this space has them, and where it does not
-            the networks of a pool that are most like them, by similarity and by their rank.
+        by: ``zero_cost``: the best of a pool by the ranks of their scores. Or such a pool, scored
+            already: what is said of scores below has no part then. Or earlier studies of this
+            package: their best networks, as far as this space has them, and where it does not the
+            networks of a pool that are most like them, by similarity and by their rank.
         candidates: Networks of the pool, drawn at random.
         trials: How many are queued, the random ones included.
         random: How many of them are drawn at random: a proxy may be wrong for a space.
@@ -118,37 +120,47 @@ def warm_start(
         >>> print(warm_start(study, ArchitectureSpace((4,), layers), trials=3))
         1 best of 3 networks by zero_cost, 2 at random
     """
+    from neural_automl.zero_cost import DEFAULT_PROXIES, ScoredPool, score_space
+
     check_warm_start(by, candidates, trials, random)
     if WARM_START in study.user_attrs:
-        with _ONE_AT_A_TIME:
-            return _queue(study, None)
+        return finish_warm_start(study)
+    if isinstance(by, str):
+        by = score_space(
+            space,
+            data_of(evaluator),
+            candidates=candidates,
+            proxies=proxies or DEFAULT_PROXIES,
+            seed=seed,
+            file=file,
+            progress=progress,
+            executor=executor,
+        )
     seen = _keys_of(study)
     wanted = trials - random
-    if isinstance(by, str):
-        pool, best = _best_by_scores(
-            space, candidates, data_of(evaluator), proxies, seed, file, progress, executor
-        )
+    if isinstance(by, ScoredPool):
+        pool, best = _ranked(by)
         dropped = {"in the study already": sum(s.network.key in seen for s in best[:wanted])}
-        name = by
+        name = ZERO_COST
     else:
         pool, best, dropped = best_of_studies(by, space, candidates, wanted, seed, seen)
         name = ", ".join(earlier.study_name for earlier in by)
     chosen = [s for s in best if s.network.key not in seen][:wanted]
-    seen |= {suggestion.network.key for suggestion in chosen}
-    others = [s for s in pool if s.network.key not in seen]
-    places = np.random.default_rng(seed).permutation(len(others))[:random]
-    drawn = [others[place] for place in places]
-    planned = WarmStart(
-        name,
-        len(pool),
-        len(chosen),
-        len(drawn),
-        dropped,
-        [_trial_of(s, space, "best", place) for place, s in enumerate(chosen, 1)]
-        + [_trial_of(s, space, "random", place) for place, s in enumerate(drawn, 1)],
-    )
+    drawn = _drawn(pool, seen | {s.network.key for s in chosen}, random, seed)
+    queued = [_trial_of(s, space, "best", place) for place, s in enumerate(chosen, 1)]
+    queued += [_trial_of(s, space, "random", place) for place, s in enumerate(drawn, 1)]
     with _ONE_AT_A_TIME:
-        return _queue(study, planned)
+        return _queue(study, WarmStart(name, len(pool), len(chosen), len(drawn), dropped, queued))
+
+
+def finish_warm_start(study: optuna.Study) -> WarmStart:
+    """Queue what a call that was cut off did not, of a study that was warm started.
+
+    Returns:
+        What was queued, by that call and now.
+    """
+    with _ONE_AT_A_TIME:
+        return _queue(study, None)
 
 
 def check_warm_start(by: object, candidates: int, trials: int, random: int) -> None:
@@ -172,35 +184,21 @@ def check_warm_start(by: object, candidates: int, trials: int, random: int) -> N
         )
 
 
-def _best_by_scores(
-    space: ArchitectureSpace,
-    candidates: int,
-    evaluator: Any,
-    proxies: Sequence[str] | None,
-    seed: int,
-    file: str | Path | None,
-    progress: Callable[[int, int], object],
-    executor: Submits | None,
-) -> tuple[list[Suggestion], list[Suggestion]]:
-    """Return a pool with its scores, as it was drawn and the best first."""
-    from neural_automl.zero_cost import DEFAULT_PROXIES, score_space
-
-    pool = score_space(
-        space,
-        evaluator,
-        candidates=candidates,
-        proxies=proxies or DEFAULT_PROXIES,
-        seed=seed,
-        file=file,
-        progress=progress,
-        executor=executor,
-    )
+def _ranked(pool: ScoredPool) -> tuple[list[Suggestion], list[Suggestion]]:
+    """Return a pool's networks with their scores, as they were drawn and the best first."""
     suggestions = [
         Suggestion(network, attributes_of({n: float(c[k]) for n, c in pool.scores.items()}))
         for k, network in enumerate(pool.architectures)
     ]
     order = np.argsort(-pool.rank, kind="stable")
     return suggestions, [suggestions[place] for place in order]
+
+
+def _drawn(pool: Sequence[Suggestion], seen: set[str], count: int, seed: int) -> list[Suggestion]:
+    """Return some of a pool at random, of those that are not seen."""
+    others = [s for s in pool if s.network.key not in seen]
+    places = np.random.default_rng(seed).permutation(len(others))[:count]
+    return [others[place] for place in places]
 
 
 def _keys_of(study: optuna.Study) -> set[str]:

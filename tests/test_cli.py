@@ -332,6 +332,17 @@ def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     ]
 
 
+def test_a_warning_is_a_sentence(tmp_path: Path) -> None:
+    write(tmp_path, SMALL)
+    text = "import warnings\nwarnings.warn('the predictor is not trusted')\n"
+    write(tmp_path, text, "warns.py")
+
+    ran = process("validate", "space.neural", "--import", "warns", cwd=tmp_path)
+
+    assert ran.returncode == 0
+    assert ran.stderr == "warning: the predictor is not trusted\n"
+
+
 def test_memory_has_two_spellings_for_limits_and_metrics(tmp_path: Path) -> None:
     limit = "  constraints { peak_memory_bytes <= 1MB }\n  train"
     write(tmp_path, SMALL.replace("  train", limit).replace("epochs: 2", "epochs: 1"))
@@ -427,6 +438,9 @@ TWO = ("--data", "digits", "--metric", "val_accuracy", "--metric", "macs")
         (["--data", "digits", "--storage", "mysqll://x"], "mysqll"),
         (["--data", "digits", "--device", "cuda:9"], "cuda:9"),
         (["--data", "digits", "--metric", "val_f2"], "f2"),
+        (["--data", "digits", "--metric", "val_acc"], "did you mean val_accuracy?"),
+        (["--data", "digits", "--metric", "accuracy"], "among val_accuracy, val_f1,"),
+        (["--data", "digits", "--metric", "f1"], "did you mean val_f1?"),
         (["--data", "digits", "--metric", "flops"], "ask for the metric macs"),
         (["--data", "none.npz", "--storage", ""], "`storage` must be a URL or a path"),
         (["--data", "none.npz", "--study", "\udcff"], "must be text in UTF-8"),

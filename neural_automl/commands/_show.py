@@ -64,7 +64,13 @@ def dashboard(
 
     [bold]Example:[/bold] neural-automl dashboard --storage results
     """
-    server = make_dashboard(storage, port, artifacts)
+    try:
+        server = make_dashboard(storage, port, artifacts)
+    except OSError as error:  # taken, or kept for the system
+        raise NeuralAutoMLError(
+            f"the port {port} can't be used: {error.strerror}; give another with --port, 0 takes "
+            "one that is free"
+        ) from error
     typer.echo(f"http://{_LOOPBACK}:{server.server_port}/dashboard  (Ctrl-C ends it)")
     try:
         server.serve_forever()

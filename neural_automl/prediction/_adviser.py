@@ -15,7 +15,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from neural_automl._fallbacks import add_fallback
 from neural_automl.exceptions import FallbackWarning
-from neural_automl.prediction._features import ZERO_COST
 from neural_automl.prediction._predictor import (
     FEWEST_COMPLETE,
     FEWEST_TRIALS,
@@ -27,6 +26,7 @@ from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import SKIPPED
 from neural_automl.trials._run import COST_METRICS
 from neural_automl.trials._rungs import RESUMED_FROM
+from neural_automl.trials._scores import PREFIX
 from neural_automl.workers._leases import ATTEMPTS
 
 if TYPE_CHECKING:
@@ -279,7 +279,7 @@ class Adviser:
         self._learn(study, state)
         if state.standing.cross_validated is None:
             return None
-        known = {n: v for n, v in trial.user_attrs.items() if n.startswith(ZERO_COST)}
+        known = {n: v for n, v in trial.user_attrs.items() if n.startswith(PREFIX)}
         mean, std = self.predictor.predict(architecture, known)
         trial.set_user_attr(PREDICTED, mean)
         trial.set_user_attr(PREDICTED_STD, std)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,13 +13,11 @@ from neural_automl.architecture_space._encode import BLOCKS as ENCODING_BLOCKS
 from neural_automl.samplers._define_by_run import Configuration
 from neural_automl.samplers.gaussian_process._encoding import Encoder, Part, feature_part
 from neural_automl.samplers.gaussian_process._targets import rank_gauss
+from neural_automl.trials._scores import PREFIX
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from optuna.distributions import BaseDistribution
-
-#: Before the name of a zero-cost score, in the attributes of a trial.
-ZERO_COST: Final = "zero_cost."
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,9 @@ class Row:
 def scores_of(attributes: Mapping[str, Any]) -> dict[str, float]:
     """Return the zero-cost scores among attributes, by the name without its beginning."""
     return {
-        name.removeprefix(ZERO_COST): float(value)
+        name.removeprefix(PREFIX): float(value)
         for name, value in attributes.items()
-        if name.startswith(ZERO_COST) and isinstance(value, int | float)
+        if name.startswith(PREFIX) and isinstance(value, int | float)
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from optuna.trial import TrialState
 
 from neural_automl.report._facts import Facts, choices_of
+from neural_automl.trials._scores import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -296,7 +297,7 @@ def plot_proxies(facts: Facts) -> dict[str, Figure]:
         name
         for trial in facts.complete
         for name, value in trial.user_attrs.items()
-        if name.startswith("zero_cost.") and isinstance(value, int | float)
+        if name.startswith(PREFIX) and isinstance(value, int | float)
     }
     found: dict[str, Figure] = {}
     for name in sorted(names) if not facts.several else ():

@@ -87,17 +87,13 @@ def measured(metrics: Sequence[str]) -> list[str]:
     Raises:
         ValueError: One is no name of a metric.
     """
-    names = []
+    of_data = [f"val_{name}" for name in METRIC_NAMES]
+    known = [*of_data, "val_loss", "train_loss", *COST_METRICS]
     for metric in metrics:
-        if metric in COST_METRICS or metric in ("val_loss", "train_loss"):
-            continue
         if metric == "flops":
             raise ValueError("flops are twice the macs: ask for the metric macs")
-        if not metric.startswith("val_"):
-            raise ValueError(
-                f"a metric must be val_loss, train_loss, val_ and the name of a metric, or one of "
-                f"{', '.join(COST_METRICS)} but got {metric!r}"
-                + did_you_mean(f"val_{metric}", [f"val_{name}" for name in METRIC_NAMES])
-            )
-        names.append(metric.removeprefix("val_"))
-    return names
+        if metric not in known:
+            begun = [name for name in known if name.startswith((metric, f"val_{metric}"))]
+            near = did_you_mean((begun or [metric])[0], known)
+            raise ValueError(f"a metric must be among {', '.join(known)} but got {metric!r}{near}")
+    return [metric.removeprefix("val_") for metric in metrics if metric in of_data]

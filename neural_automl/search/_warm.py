@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import optuna
 
+from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor, create_executor
+from neural_automl.registry import space_of
 from neural_automl.studies import load_study
-from neural_automl.warm_start import WARM_START, ZERO_COST, check_warm_start, warm_start
+from neural_automl.warm_start import (
+    WARM_START,
+    ZERO_COST,
+    check_warm_start,
+    finish_warm_start,
+    warm_start,
+)
+from neural_automl.workers._budget import Budget
 
 if TYPE_CHECKING:
     from neural_automl.objective import ArchitectureObjective
@@ -51,41 +60,73 @@ def proxies_of(by: object, options: Mapping[str, Any]) -> tuple[str, ...]:
     return check_proxies(options.get("proxies") or DEFAULT_PROXIES)
 
 
+def find_earlier(
+    by: Earlier | None, storage: str, name: str
+) -> Literal["zero_cost"] | list[optuna.Study] | None:
+    """Return what a search is warm started by, with the studies that are named; None by nothing.
+
+    Args:
+        by: ``zero_cost``, or earlier studies, or names of studies in the same storage.
+        storage: URL.
+        name: Of the study that will be searched: one that was warm started needs no other any more.
+
+    Raises:
+        StudyError: There is no such study, or it holds no space of architectures.
+    """
+    if by is None:
+        return None
+    if by == ZERO_COST:
+        return "zero_cost"
+    named = [by] if isinstance(by, str | optuna.Study) else list(by)
+    try:
+        earlier = [load_study(storage, s) if isinstance(s, str) else s for s in named]
+        for study in earlier:
+            space_of(study)
+    except StudyError:
+        if _was_warm_started(storage, name):
+            return []
+        raise
+    return earlier
+
+
+def _was_warm_started(storage: str, name: str) -> bool:
+    try:
+        return WARM_START in load_study(storage, name).user_attrs
+    except StudyError:  # not made yet
+        return False
+
+
 def begin_warm(
     study: optuna.Study,
     objective: ArchitectureObjective,
-    by: Earlier,
+    by: Literal["zero_cost"] | Sequence[optuna.Study],
     options: Mapping[str, Any],
-    storage: str,
     executor: str | BaseExecutor,
     max_workers: int,
 ) -> None:
-    """Queue the first trials of a search, once.
+    """Queue the first trials of a search, once; none where its budget is spent.
 
     Args:
-        study: That is searched.
+        study: That is searched, with its budget.
         objective: Gives space, evaluator and seed.
-        by: ``zero_cost``, or earlier studies, or names of studies in the same storage.
+        by: As ``find_earlier`` gives it.
         options: Of ``warm_start``.
-        storage: URL.
         executor: Of the search; one of processes scores networks too.
         max_workers: Of the search.
-
-    Raises:
-        StudyError: There is no such study.
     """
-    named = [by] if isinstance(by, str | optuna.Study) else list(by)
-    earlier: Any = ZERO_COST
-    if by != ZERO_COST and WARM_START not in study.user_attrs:
-        earlier = [load_study(storage, s) if isinstance(s, str) else s for s in named]
+    if Budget(study).is_spent():
+        return
+    if WARM_START in study.user_attrs:
+        finish_warm_start(study)
+        return
     with contextlib.ExitStack() as stack:
         made = None
-        if executor == "process" and max_workers > 1 and WARM_START not in study.user_attrs:
+        if executor == "process" and max_workers > 1:
             made = stack.enter_context(create_executor("process", max_workers))
         warm_start(
             study,
             objective.space,
-            earlier,
+            by,
             evaluator=objective.evaluator,
             seed=objective.seed,
             executor=made,

@@ -65,9 +65,10 @@ class _Kernel(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if alike is None:  # else several paths begin by switching the same units
             # 1 where it is on, else 0; half the time of a comparison that is made a number.
             on = torch.sign(x.detach()).relu_().flatten(1).float()
-            each = on.sum(1)
+            both = on @ on.T
+            each = both.diagonal()
             # Both on, and both off: units - a - b + both.
-            alike = 2 * (on @ on.T) + on.shape[1] - each[:, None] - each[None, :]
+            alike = 2 * both + on.shape[1] - each[:, None] - each[None, :]
             self._recent.append((x, x._version, alike))
         units = x[0].numel()
         self.counts += alike.double().cpu()

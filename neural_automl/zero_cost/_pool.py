@@ -6,13 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from neural_automl.architecture import Architecture
-from neural_automl.exceptions import SpaceError
+from neural_automl.exceptions import DataError, SpaceError
 from neural_automl.zero_cost._ranks import log_ranks
 from neural_automl.zero_cost._scoring import Kept, Scoring, Submits, scored, scoring_on
 from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies
@@ -81,6 +82,54 @@ class ScoredPool:
             }
         )
         return frame.sort_values("rank", ascending=False, ignore_index=True, kind="stable")
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the rows of the table with each network's choices, as JSON may hold them.
+
+        What has no score is None.
+        """
+        choices = {network.key: dict(network.choices) for network in self.architectures}
+        return [
+            {
+                **{
+                    str(name): None if isinstance(value, float) and isnan(value) else value
+                    for name, value in row.items()
+                },
+                "choices": choices[row["key"]],
+            }
+            for row in self.to_frame().to_dict("records")
+        ]
+
+    def write(self, folder: str | Path, title: str) -> list[Path]:
+        """Write all scores into a folder: scores.csv, scores.json, and a page, scores.html.
+
+        Args:
+            folder: Is made if it is not there.
+            title: Of the page.
+
+        Returns:
+            The files.
+
+        Raises:
+            DataError: One can't be written.
+            ImportError: Plotly is not installed.
+        """
+        from neural_automl.zero_cost._page import score_page
+
+        frame = self.to_frame()
+        texts = {
+            "scores.csv": frame.to_csv(index=False),
+            "scores.json": json.dumps(self.to_dicts(), indent=1) + "\n",
+            "scores.html": score_page(frame, title),
+        }
+        folder = Path(folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for file, text in texts.items():
+                (folder / file).write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise DataError(f"{error.filename} can't be written: {error.strerror}") from error
+        return [folder / file for file in texts]
 
 
 def score_space(

@@ -227,11 +227,18 @@ def test_what_cannot_be_served(
     assert message in capsys.readouterr().err
 
 
-def test_a_port_that_is_taken(folder: Path, result: SearchResult) -> None:
+def test_a_port_that_is_taken(
+    folder: Path, result: SearchResult, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = commands.make_dashboard(str(folder), 0)
     try:
         with pytest.raises(OSError, match="in use"):
             commands.make_dashboard(str(folder), server.server_port)
+        with pytest.raises(SystemExit):
+            main(["dashboard", "--storage", str(folder), "--port", str(server.server_port)])
+        said = capsys.readouterr().err
+        assert f"the port {server.server_port} can't be used: Address already in use" in said
+        assert "--port" in said
     finally:
         server.server_close()
 

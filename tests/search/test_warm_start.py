@@ -19,6 +19,7 @@ from neural_automl.registry import summarise
 from neural_automl.search_strategies import create_sampler
 from neural_automl.studies import load_study, open_study
 from neural_automl.warm_start import QUEUED_AS, WARM_START, WarmStart, warm_start
+from neural_automl.zero_cost import ScoredPool, score_space
 from tests.search.fakes import CurveEvaluator, small_space, width_of
 
 
@@ -70,6 +71,19 @@ def test_the_best_by_scores_and_two_at_random_are_queued() -> None:
     assert sizes[:3] == sorted(sizes[:3], reverse=True)
     assert "3 best of 32 networks by zero_cost, 2 at random" in str(found)
     assert study.user_attrs[WARM_START]["text"] == str(found)
+
+
+def test_a_pool_that_was_scored_already_is_taken_as_it_is() -> None:
+    space = wide_space()
+    pool = score_space(space, None, candidates=20, proxies=["params"], seed=3)
+    sizes = ScoredPool(pool.architectures, {"params": -pool.scores["params"]})
+    study = new_study()
+    found = warm_start(study, space, sizes, trials=5)
+    assert (found.by, found.candidates, found.best, found.random) == ("zero_cost", 20, 3, 2)
+    smallest = sorted(network.cost.params for network in pool.architectures)[:3]
+    queued = [space.suggest(optuna.trial.FixedTrial(t["params"])) for t in found.trials]
+    assert [network.cost.params for network in queued[:3]] == smallest
+    assert study.trials[0].user_attrs["zero_cost.params"] == -smallest[0]
 
 
 def test_what_is_queued_is_run_as_it_is_and_never_again() -> None:
@@ -299,6 +313,64 @@ def test_an_engine_with_rungs_and_an_earlier_study(tmp_path: Path) -> None:
     assert [t.user_attrs["rung"] for t in queued] == [0, 0, 0, 0]
     assert any(t.user_attrs["rung"] == 1 for t in study.trials)
     assert study.user_attrs[WARM_START]["by"] == "first"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("frist", "there is no study 'frist' in the storage; it holds: first, foreign"),
+     ("foreign", "holds no space of architectures")],
+    ids=["unknown", "foreign"],
+)  # fmt: skip
+def test_a_wrong_earlier_study_leaves_no_study_behind(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    first = engine(tmp_path, study_name="first")
+    first.search(small_space(), evaluator=CurveEvaluator(), max_trials=2, max_epochs_per_trial=1)
+    optuna.create_study(storage=first.storage, study_name="foreign")
+    with pytest.raises(StudyError, match=message):
+        engine(tmp_path, study_name="second", warm_start=name).search(
+            small_space(), evaluator=CurveEvaluator(), max_trials=2, max_epochs_per_trial=1
+        )
+    assert sorted(optuna.get_all_study_names(first.storage)) == ["first", "foreign"]
+    with pytest.raises(StudyError, match=r"say which study with its name, .* --study NAME"):
+        load_study(first.storage)
+
+
+def test_a_study_that_was_warm_started_goes_on_without_the_earlier_one(tmp_path: Path) -> None:
+    def search(name: str, trials: int, **options: object) -> optuna.Study:
+        made = engine(tmp_path, study_name=name, **options)
+        made.search(
+            small_space(), evaluator=CurveEvaluator(), max_trials=trials, max_epochs_per_trial=1
+        )
+        return load_study(made.storage, name)
+
+    first = search("first", 3)
+    options = {"warm_start": "first", "warm_start_options": {"trials": 3}}
+    search("second", 1, **options)
+    optuna.delete_study(study_name="first", storage=first._storage)
+    second = search("second", 5, **options)
+    assert sum(QUEUED_AS in trial.user_attrs for trial in second.trials) == 3
+    assert summarise(second).trained == 5
+
+
+def test_nothing_is_scored_where_the_budget_is_spent(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def search(trials: int, by: str | None) -> optuna.Study:
+        told = {"progress": lambda done, total: seen.append((done, total)), "proxies": ["params"]}
+        made = engine(tmp_path, warm_start=by, warm_start_options=told if by else None)
+        made.search(
+            wide_space(), evaluator=CurveEvaluator(), max_trials=trials, max_epochs_per_trial=1
+        )
+        return load_study(made.storage)
+
+    search(3, None)
+    study = search(3, "zero_cost")
+    assert seen == []
+    assert WARM_START not in study.user_attrs
+    study = search(5, "zero_cost")
+    assert seen[-1] == (32, 32)
+    assert sum(QUEUED_AS in trial.user_attrs for trial in study.trials) == 8
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,19 @@ def test_a_batch_of_random_numbers_has_the_shapes_of_a_network() -> None:
         random_batch(words.sample_architecture(0), 5, seed=1)
     one = ArchitectureSpace((4,), [Layer("Dense", 1)])
     assert random_batch(one.sample_architecture(0), 5, seed=1)[1].shape == (5, 1)
+
+
+def test_a_pool_is_written_as_files(evaluator: ArchitectureEvaluator, tmp_path: Path) -> None:
+    pool = score_space(space(), evaluator, candidates=3, proxies=NAMES)
+    files = pool.write(tmp_path / "new" / "folder", "<all of them>")
+    assert [file.name for file in files] == ["scores.csv", "scores.json", "scores.html"]
+    rows = json.loads(files[1].read_text())
+    assert rows == pool.to_dicts()
+    assert [row["key"] for row in rows] == [network.key for network in pool.best(3)]
+    chosen = {network.key: network.choices for network in pool.architectures}
+    assert all(row["choices"] == chosen[row["key"]] for row in rows)
+    assert "<h1>&lt;all of them&gt;</h1>" in files[2].read_text()
+    files[0].unlink()
+    files[0].mkdir()
+    with pytest.raises(DataError, match=r"scores\.csv can't be written"):
+        pool.write(tmp_path / "new" / "folder", "again")
