@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from neural_automl.architecture import Architecture, Backend
     from neural_automl.evaluation._batches import Batches, Form
-    from neural_automl.evaluation._loop import Outcome
     from neural_automl.evaluation._sources import Source
     from neural_automl.evaluation._training import Measure
 
@@ -256,6 +255,7 @@ class ArchitectureEvaluator:
         """
         from neural_automl.backends import weights_for
         from neural_automl.evaluation import _device, _frameworks
+        from neural_automl.evaluation._loop import run_epochs
 
         self.check(architecture)
         asked = self.device if context.device == "auto" else context.device
@@ -271,17 +271,20 @@ class ArchitectureEvaluator:
             start = context.load_weights()
             if start is not None:
                 framework.load_weights(model, weights_for(self.backend, start, architecture))
-            outcome: Outcome = framework.train(
-                model,
-                training,
-                validation,
-                settings,
-                measure,
-                context,
-                device=device,
-                keep=self._keep,
-                clock=self._clock,
-            )
+            with framework.memory_errors():
+                learner, progress = framework.begin(
+                    model, validation, settings, measure, context.seed, device
+                )
+                outcome = run_epochs(
+                    learner,
+                    progress,
+                    training,
+                    settings,
+                    context,
+                    monitor=measure.monitor,
+                    keep=self._keep,
+                    clock=self._clock,
+                )
             context.keep_weights(outcome.weights)
             return outcome.metrics
 
