@@ -214,7 +214,6 @@ class ArchitectureEvaluator:
         for name, source in sources.items():
             if source is not None:
                 self._check_source(source, graph, loss, name)
-        check_names(self._names or (), task_of(loss))
 
     def metrics_for(self, target: Architecture | Graph) -> tuple[str, ...]:
         """Return the names of what is measured on the validation data, the loss last."""
