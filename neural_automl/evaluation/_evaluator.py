@@ -112,7 +112,7 @@ class ArchitectureEvaluator:
         monitor: str | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        from neural_automl.evaluation._sources import open_source
+        from neural_automl.evaluation._sources import open_source, scaling_in
 
         check_backend(backend)
         check_choice("task", task, ("auto", "classification", "regression"))
@@ -125,6 +125,7 @@ class ArchitectureEvaluator:
             raise ValueError(
                 f"`validation_split` must be between 0 and 1 but got {validation_split}."
             )
+        self.scaling = scaling_in(train_data)
         if isinstance(train_data, DataSplits):
             if validation_data is not None or test_data is not None:
                 raise ValueError("`DataSplits` hold all data; give no other beside them.")
@@ -217,9 +218,7 @@ class ArchitectureEvaluator:
 
     def metrics_for(self, target: Architecture | Graph) -> tuple[str, ...]:
         """Return the names of what is measured on the validation data, the loss last."""
-        names = self._names
-        if names is None:
-            names = DEFAULT_METRICS[task_of(self._loss(target))]
+        names = DEFAULT_METRICS[task_of(self._loss(target))] if self._names is None else self._names
         return tuple(f"val_{name}" for name in (*names, *self._own, "loss"))
 
     def choose_device(self) -> str:

@@ -39,11 +39,15 @@ _DEEPEST: Final = 3
 _TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super", "self")
 
 
-def source(architecture: Architecture) -> str:
+def source(architecture: Architecture, *, scaling: str = "") -> str:
     """Return a file with the architecture as a class; importing it needs torch alone.
 
     The modules of a user's own layers are imported from where they are defined, and the file says
     so. The class's state dict has the keys of the built model's.
+
+    Args:
+        architecture: What to write.
+        scaling: What was done to the values of the inputs, for the file's docstring.
 
     Raises:
         ExportError: The module of a user's layer cannot be imported, or its call not be written.
@@ -72,6 +76,7 @@ def source(architecture: Architecture) -> str:
             'model.load_state_dict(load_file("weights.safetensors"))',
             "model.eval()",
         ],
+        scaling=scaling,
     )
     imports = _imports("\n".join([*blocks, *network]), own_imports)
     return file_text(described, imports, blocks, network)

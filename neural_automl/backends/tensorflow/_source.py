@@ -42,7 +42,9 @@ _INDENT: Final = " " * 4
 _TAKEN: Final = ("annotations", "Any", "keras", "layers", "ops", "build_model", "inputs", "x")
 
 
-def source(architecture: Architecture, weights_file: str = "weights.safetensors") -> str:
+def source(
+    architecture: Architecture, weights_file: str = "weights.safetensors", *, scaling: str = ""
+) -> str:
     """Return a file with a function that makes the architecture; it needs Keras alone.
 
     A user's own layers are imported from where they are defined, and the file says so. The
@@ -51,6 +53,7 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
     Args:
         architecture: What to write.
         weights_file: That the file's docstring shall read the weights from.
+        scaling: What was done to the values of the inputs, for the file's docstring.
 
     Raises:
         ExportError: A user's layer has no Keras form, cannot be imported or not be written.
@@ -84,6 +87,7 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
             "for variable in model.weights:",
             "    variable.assign(weights[variable.path])",
         ],
+        scaling=scaling,
     )
     imports = _imports("\n".join([*blocks, *steps]), own_imports)
     return file_text(described, imports, blocks, network)
