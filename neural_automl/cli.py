@@ -351,7 +351,8 @@ def export(
     copied beside, others must be installed where the model is used.
     """
     from neural_automl.backends import backend_of
-    from neural_automl.registry import architecture_of, card_of, require_best, space_of
+    from neural_automl.registry import architecture_of, require_best, space_of
+    from neural_automl.search._card import card_of
     from neural_automl.studies import load_study, storage_errors, storage_url
 
     loaded = load_study(storage, study)

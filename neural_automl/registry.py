@@ -11,7 +11,6 @@ from optuna.trial import FixedTrial, FrozenTrial, TrialState, create_trial
 
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.exceptions import DSLError, StudyError
-from neural_automl.export import ModelCard
 from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
 from neural_automl.trials._ledger import KNOWN_EPOCHS, LEDGER, total_seconds
 from neural_automl.trials._scores import agreement
@@ -378,25 +377,3 @@ class ArchitectureRegistry:
                 "objectives: no architecture is the best; ask for its Pareto front"
             )
         return top_trials(self._study, len(self._study.get_trials(deepcopy=False)))
-
-
-def card_of(study: optuna.Study, trial: FrozenTrial) -> ModelCard:
-    """Return what a study knows of a trial's network, for its model card."""
-    attributes = trial.user_attrs
-    told = ("epochs", "train_seconds", "seed", "device")
-    summary = summarise(study)
-    return ModelCard(
-        metrics={
-            name: value
-            for name, value in attributes.items()
-            if name.startswith(("val_", "train_loss")) and isinstance(value, int | float)
-        },
-        data_fingerprint=attributes.get("data_fingerprint", ""),
-        found={
-            "study": study.study_name,
-            "trial": trial.number,
-            "networks trained": summary.trained,
-            **{name: attributes[name] for name in told if name in attributes},
-            **{f"`{name}`": value for name, value in trial.params.items()},
-        },
-    )

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
-from neural_automl.architecture import Architecture, LayerConfig
+from neural_automl.architecture import Architecture, Backend, LayerConfig
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.backends import BACKENDS, ArchitectureBuilder
 from neural_automl.backends._plan import class_name
@@ -165,24 +165,27 @@ LONG |= {
 }
 
 
-def sources() -> dict[str, str]:
-    found = {name: Architecture(s, tuple(layers)).to_source() for name, (s, layers) in LONG.items()}
+def sources(backend: Backend) -> dict[str, str]:
+    found = {name: Architecture(shape, tuple(layers)) for name, (shape, layers) in LONG.items()}
     for name, space in SPACES.items():
         for index, architecture in enumerate(islice(feasible(space(), 11), 20)):
-            found[f"{name} {index}"] = architecture.to_source()
-    found["long name"] = Architecture((4,), (DENSE,), name="N" * 99).to_source()
-    return found
+            found[f"{name} {index}"] = architecture
+    found["long name"] = Architecture((4,), (DENSE,), name="N" * 99)
+    return {name: architecture.to_source(backend) for name, architecture in found.items()}
 
 
-SOURCES = sources()
+def write_all(sources: dict[str, str], folder: Path) -> Path:
+    for index, source in enumerate(sources.values()):
+        (folder / f"model{index:03}.py").write_text(source)
+    return folder
+
+
+SOURCES = sources("pytorch")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sources")
-    for index, source in enumerate(SOURCES.values()):
-        (folder / f"model{index:03}.py").write_text(source)
-    return folder
+    return write_all(SOURCES, tmp_path_factory.mktemp("sources"))
 
 
 def ruff(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -144,6 +144,7 @@ def test_export_runs_without_this_package(searched: Path) -> None:
     ran = cli("export", "--storage", "results/study.db", "-o", "winner", cwd=searched)
     assert ran.returncode == 0, ran.stderr
     files = sorted(path.name for path in (searched / "winner").iterdir())
+    card = (searched / "winner" / "README.md").read_text()
     script = (
         "import sys, torch\n"
         "from safetensors.torch import load_file\n"
@@ -169,6 +170,8 @@ def test_export_runs_without_this_package(searched: Path) -> None:
     assert "| val_accuracy | " in card
     assert "| `layers[1].Dense.units` | " in card
     assert alone.stdout.strip() == "(2, 10) False", alone.stderr
+    assert "values 0 to 16 divided by 16" in card
+    assert "| test_accuracy |" in card
 
 
 def test_describe(tmp_path: Path) -> None:

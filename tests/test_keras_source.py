@@ -23,29 +23,14 @@ from neural_automl.layers import register_layer, unregister_layer
 from neural_automl.primitives import PRIMITIVES
 from tests.evaluation.helpers import blobs
 from tests.spaces import SPACES, feasible
-from tests.test_backends import LONG, layer, ruff
+from tests.test_backends import layer, ruff, sources, write_all
 
-
-def sources() -> dict[str, str]:
-    found = {
-        name: Architecture(shape, tuple(layers)).to_source("tensorflow")
-        for name, (shape, layers) in LONG.items()
-    }
-    for name, space in SPACES.items():
-        for index, architecture in enumerate(islice(feasible(space(), 11), 20)):
-            found[f"{name} {index}"] = architecture.to_source("tensorflow")
-    return found
-
-
-SOURCES = sources()
+SOURCES = sources("tensorflow")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sources")
-    for index, source in enumerate(SOURCES.values()):
-        (folder / f"model{index:03}.py").write_text(source)
-    return folder
+    return write_all(SOURCES, tmp_path_factory.mktemp("sources"))
 
 
 def test_source_is_formatted_and_passes_the_linter(folder: Path) -> None:

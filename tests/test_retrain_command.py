@@ -32,7 +32,9 @@ def test_the_best_are_trained_again_compared_and_written(folder: Path) -> None:
     assert " is ahead of " in ran.stdout
     assert "over 2 seeds" in ran.stdout
     assert ran.stderr.count("seed 0: test_accuracy") == 2
-    assert "trained again" in (folder / "best" / "README.md").read_text()
+    card = (folder / "best" / "README.md").read_text()
+    assert "trained again" in card
+    assert "values 0 to 16 divided by 16" in card
     assert (folder / "best" / "weights.safetensors").is_file()
 
 

@@ -8,6 +8,7 @@ import sys
 from functools import cache
 from itertools import islice
 from pathlib import Path
+from random import Random
 from runpy import run_path
 from typing import Any
 
@@ -233,6 +234,28 @@ def test_every_step_stands_in_the_place_of_its_node(name: str) -> None:
     for step in steps:
         if step.name:
             assert step.name == places[step.node].name
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_cut_leaves_short_residuals_whole(seed: int) -> None:
+    rng = Random(seed)
+    inner = (
+        layer("Conv2D", filters=8, kernel_size=3, padding="same"),
+        layer("Conv2D", filters=8, kernel_size=1, use_bias=False),
+        layer("BatchNormalization"),
+        layer("ReLU"),
+        layer("Dropout", rate=0.1),
+    )
+    layers = [
+        layer("residual", *(rng.choice(inner) for _ in range(rng.randint(1, 6))))
+        for _ in range(rng.randint(6, 9))
+    ]
+    first = layer("Conv2D", filters=8, kernel_size=3, padding="same")
+
+    source = Architecture((8, 8, 3), (first, *layers)).to_source("pytorch")
+
+    assert "x2: Tensor" not in source
+    assert "tuple[Tensor" not in source
 
 
 def test_parts_that_give_many_values_are_told_by_place() -> None:

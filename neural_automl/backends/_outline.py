@@ -40,8 +40,12 @@ if TYPE_CHECKING:
 #: Lines that one function holds; what has more is cut in parts of so many.
 _MOST_LINES: Final = 33
 _LONGEST_PART: Final = 24
-#: What a part costs besides the values that go in and come out.
-_PRICE: Final = 1.0
+#: What a part costs that takes one value and gives one, and each value more: with these, a
+#: residual is cut only where it is too long for a part.
+_PRICE: Final = 3.0
+_PRICE_OF_MORE: Final = 2.0
+#: What a cut in the midst of a layer costs.
+_PRICE_OF_BOND: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +176,10 @@ def _cut(
             if before[stop] - before[start] > _LONGEST_PART and start < stop - 1:
                 break
             passing = _part(items, start, stop, last, None)
-            price = _PRICE + len(passing.inputs) + len(passing.outputs)
+            more = len(passing.inputs) + len(passing.outputs) - 2
+            price = _PRICE + _PRICE_OF_MORE * more
             # Neither in the midst of a layer, nor a part of two or three.
-            price += _PRICE * bonds[max(items[stop - 1].nodes()) + 1] + 4 / (stop - start)
+            price += _PRICE_OF_BOND * bonds[max(items[stop - 1].nodes()) + 1] + 4 / (stop - start)
             options.append((best[start][0] + price, start))
         best.append(min(options))
     cuts = [len(items)]

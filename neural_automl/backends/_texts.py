@@ -22,6 +22,7 @@ def describe(
     params: int,
     modules: list[str],
     loading: list[str],
+    scaling: str,
 ) -> list[str]:
     """Return the lines of the file's docstring.
 
@@ -32,12 +33,15 @@ def describe(
         params: Trainable parameters.
         modules: That a user's own layers are imported from.
         loading: Code that makes the model with trained weights.
+        scaling: What was done to the values of the inputs; empty where it isn't known.
     """
     graph, cost = architecture.graph, architecture.cost
     head = f", logits: apply {graph.head} for probabilities" if graph.head else ""
+    order = f", {layout.replace('_', ' ')}" if scaling and len(graph.input_shape) == 3 else ""
     shapes = (
-        f"Input {_text(architecture.input_shape, layout)}, scaled as in training; "
-        f"output {_text(graph.nodes[graph.logits].shape, layout)}{head}."
+        f"Input {shape_text(graph.input_shape, layout)}{order}, "
+        f"{scaling or 'scaled as in training'}; "
+        f"output {shape_text(graph.nodes[graph.logits].shape, layout)}{head}."
     )
     costs = f"{params:,} parameters, {cost.macs:,} multiply-adds for one sample."
     table = (
@@ -64,7 +68,7 @@ def summarize(architecture: Architecture, layout: Layout) -> str:
     """Return the docstring of the network's class or function: its shapes."""
     graph = architecture.graph
     made, given = graph.nodes[graph.logits].shape, graph.input_shape
-    line = f'    """{_text(made, layout)} from {_text(given, layout)}."""'
+    line = f'    """{shape_text(made, layout)} from {shape_text(given, layout)}."""'
     return line if len(line) <= LINE else '    """The network that is described above."""'
 
 
@@ -75,7 +79,8 @@ def summarize_block(plan: Plan, item: Item) -> str:
     return text if len(text) <= LINE else f'    """{", ".join(list(ops)[:4])} and more."""'
 
 
-def _text(shape: Shape, layout: Layout) -> str:
+def shape_text(shape: Shape, layout: Layout) -> str:
+    """Return a shape with its batch, as a backend takes it."""
     is_turned = layout == "channels_first" and len(shape) == 3
     sizes = (shape[-1], *shape[:-1]) if is_turned else shape
     return f"({', '.join(['batch', *map(str, sizes)])})"

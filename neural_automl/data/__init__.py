@@ -10,6 +10,7 @@ from neural_automl.data._prepare import (
     describe_targets,
     prepare_inputs,
     prepare_targets,
+    scaling_of,
 )
 from neural_automl.data._splits import DataSplits, hash_arrays, split_indices
 
@@ -25,5 +26,6 @@ __all__ = [
     "load_data",
     "prepare_inputs",
     "prepare_targets",
+    "scaling_of",
     "split_indices",
 ]

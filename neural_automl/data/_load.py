@@ -22,6 +22,7 @@ from neural_automl.data._prepare import (
     describe_targets,
     prepare_inputs,
     prepare_targets,
+    scaling_of,
 )
 from neural_automl.data._raw import Raw
 from neural_automl.data._splits import DataSplits, hash_arrays, hold_out
@@ -96,6 +97,7 @@ def load_data(
             "target": target,
             "missing": missing,
         },
+        scaling=_scaling(raw, columns),
     )
 
 
@@ -128,6 +130,19 @@ def _encode(raw: Raw, parts: Mapping[str, Pair]) -> tuple[dict[str, Pair], tuple
     return {
         part: (prepare_inputs(encode(x), f"x_{part}"), y) for part, (x, y) in parts.items()
     }, columns
+
+
+def _scaling(raw: Raw, columns: tuple[Column, ...]) -> str:
+    """Return what was done to the values of the inputs, in words."""
+    told = {
+        "categories as zeros and ones"
+        if column.categories
+        else "numbers less the training data's mean, divided by its deviation"
+        for column in columns
+    }
+    if told:
+        return "; ".join(sorted(told, reverse=True))
+    return raw.scaling or scaling_of(raw.parts["train"][0])
 
 
 def _named(parts: Mapping[str, Pair]) -> Iterator[tuple[str, Array]]:
@@ -183,7 +198,11 @@ def _read_digits() -> Raw:
 
     digits = load_digits()
     images = np.asarray(digits.images, dtype=np.float32)[..., np.newaxis] / np.float32(16)
-    return Raw({"train": (images, np.asarray(digits.target))}, test_share=0.2)
+    return Raw(
+        {"train": (images, np.asarray(digits.target))},
+        test_share=0.2,
+        scaling="values 0 to 16 divided by 16",
+    )
 
 
 _NAMED: Final[Mapping[str, Callable[[], Raw]]] = {"digits": _read_digits}

@@ -37,6 +37,13 @@ def prepare_inputs(x: Array, name: str = "x") -> Array:
     return _finite_floats(x, name)
 
 
+def scaling_of(x: Array) -> str:
+    """Return what ``prepare_inputs`` does to the values of inputs, in words."""
+    if x.dtype == np.uint8 and x.ndim >= 3:
+        return "values 0 to 255 divided by 255"
+    return "integers as they are" if x.dtype.kind in "iu" else "values as they are in the data"
+
+
 def prepare_targets(y: Array, name: str = "y") -> Array:
     """Return targets as int64 class labels or float32 values; (N, 1) labels become (N,).
 

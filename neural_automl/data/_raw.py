@@ -45,6 +45,7 @@ class Raw:
         parts: Inputs and targets by ``train``, ``val`` and ``test``; the first is always there.
         test_share: Held out where there is no test part and the caller does not say.
         class_names: Name of each label, where the source names them.
+        scaling: What was done to the inputs' values, in words, where the reader did it.
         fit: Makes an encoder of the inputs that networks will be trained on, for sources whose
             inputs are no features yet.
     """
@@ -52,4 +53,5 @@ class Raw:
     parts: Mapping[str, Pair]
     test_share: float = 0.0
     class_names: tuple[str, ...] = ()
+    scaling: str = ""
     fit: Callable[[Array], tuple[Encoder, tuple[Column, ...]]] | None = None

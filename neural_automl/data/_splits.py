@@ -30,6 +30,7 @@ class DataSplits:
         columns: How a table became features, in their order; empty for what is no table.
         source: The arguments of ``load_data`` that made them, in JSON's types; None where they
             were made otherwise.
+        scaling: What was done to the values of the inputs, in words; empty where it isn't known.
 
     Example:
         >>> splits = load_data("digits")
@@ -46,6 +47,7 @@ class DataSplits:
     class_names: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
     source: Mapping[str, Any] | None = None
+    scaling: str = ""
 
     @property
     def sample_shape(self) -> tuple[int, ...]:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from neural_automl.architecture import Architecture, Backend
     from neural_automl.evaluation._batches import Batches, Form
-    from neural_automl.evaluation._loop import Outcome
     from neural_automl.evaluation._sources import Source
     from neural_automl.evaluation._training import Measure
 
@@ -113,7 +112,7 @@ class ArchitectureEvaluator:
         monitor: str | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        from neural_automl.evaluation._sources import open_source
+        from neural_automl.evaluation._sources import open_source, scaling_in
 
         check_backend(backend)
         check_choice("task", task, ("auto", "classification", "regression"))
@@ -126,6 +125,7 @@ class ArchitectureEvaluator:
             raise ValueError(
                 f"`validation_split` must be between 0 and 1 but got {validation_split}."
             )
+        self.scaling = scaling_in(train_data)
         if isinstance(train_data, DataSplits):
             if validation_data is not None or test_data is not None:
                 raise ValueError("`DataSplits` hold all data; give no other beside them.")
@@ -215,13 +215,10 @@ class ArchitectureEvaluator:
         for name, source in sources.items():
             if source is not None:
                 self._check_source(source, graph, loss, name)
-        check_names(self._names or (), task_of(loss))
 
     def metrics_for(self, target: Architecture | Graph) -> tuple[str, ...]:
         """Return the names of what is measured on the validation data, the loss last."""
-        names = self._names
-        if names is None:
-            names = DEFAULT_METRICS[task_of(self._loss(target))]
+        names = DEFAULT_METRICS[task_of(self._loss(target))] if self._names is None else self._names
         return tuple(f"val_{name}" for name in (*names, *self._own, "loss"))
 
     def choose_device(self) -> str:
@@ -256,6 +253,7 @@ class ArchitectureEvaluator:
         """
         from neural_automl.backends import weights_for
         from neural_automl.evaluation import _device, _frameworks
+        from neural_automl.evaluation._loop import run_epochs
 
         self.check(architecture)
         asked = self.device if context.device == "auto" else context.device
@@ -271,17 +269,20 @@ class ArchitectureEvaluator:
             start = context.load_weights()
             if start is not None:
                 framework.load_weights(model, weights_for(self.backend, start, architecture))
-            outcome: Outcome = framework.train(
-                model,
-                training,
-                validation,
-                settings,
-                measure,
-                context,
-                device=device,
-                keep=self._keep,
-                clock=self._clock,
-            )
+            with framework.memory_errors():
+                learner, progress = framework.begin(
+                    model, validation, settings, measure, context.seed, device
+                )
+                outcome = run_epochs(
+                    learner,
+                    progress,
+                    training,
+                    settings,
+                    context,
+                    monitor=measure.monitor,
+                    keep=self._keep,
+                    clock=self._clock,
+                )
             context.keep_weights(outcome.weights)
             return outcome.metrics
 

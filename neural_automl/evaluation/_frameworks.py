@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def module_of(backend: Backend) -> Any:
-    """Return the module that has ``train``, ``validate`` and ``load_weights`` for a backend."""
+    """Return the module that has ``begin``, ``validate`` and ``load_weights`` for a backend."""
     name = "_training" if backend == "pytorch" else "_keras"
     return import_module(f"neural_automl.evaluation.{name}")
 

@@ -6,7 +6,7 @@ import contextlib
 import random
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,17 +17,9 @@ from torch import Tensor
 from neural_automl.backends.tensorflow._model import load_weights as set_weights
 from neural_automl.backends.tensorflow._model import weights_of
 from neural_automl.evaluation._keras_steps import make_optimizer, make_predictor, make_step
-from neural_automl.evaluation._loop import (
-    Clock,
-    Keep,
-    Learner,
-    Outcome,
-    learning_rate,
-    run_epochs,
-)
+from neural_automl.evaluation._loop import Learner
 from neural_automl.evaluation._losses import HostLosses
-from neural_automl.evaluation._progress import histories_of, refill
-from neural_automl.evaluation._tracker import MetricTracker
+from neural_automl.evaluation._progress import Progress
 from neural_automl.evaluation._training import Measure, measured, predict
 from neural_automl.exceptions import EvaluationError, FallbackWarning
 
@@ -35,7 +27,6 @@ if TYPE_CHECKING:
     import keras
 
     from neural_automl.evaluation._batches import Batches
-    from neural_automl.evaluation._context import EvaluationContext
     from neural_automl.evaluation._settings import TrainingSettings
 
 
@@ -75,27 +66,16 @@ def session(seed: int, threads: int | None, device: str) -> Iterator[None]:
         random.setstate(before)
 
 
-def train(
+def begin(
     model: keras.Model,
-    training: Batches,
     validation: Batches,
     settings: TrainingSettings,
     measure: Measure,
-    context: EvaluationContext,
-    *,
+    seed: int,
     device: torch.device,
-    keep: Keep,
-    clock: Clock,
-) -> Outcome:
-    """Train a model for the epochs of the context; batches come from the device.
-
-    Raises:
-        DivergenceError: The loss or a metric became NaN or infinite.
-        DataError: The training data gave no batch.
-        MemoryError: The device has no room.
-    """
+) -> tuple[Learner, Progress]:
+    """Return what trains a model, and the beginning of its training; batches lie on the device."""
     optimizer = make_optimizer(model, settings)
-    shuffle = torch.Generator().manual_seed(context.seed)
     outputs_of = make_predictor(model)
     learner = Learner(
         take_step=make_step(model, optimizer, settings, measure.loss),
@@ -106,18 +86,7 @@ def train(
         weights=lambda: weights_on_cpu(model),
         losses=HostLosses,
     )
-    with _memory_errors():
-        return run_epochs(
-            learner,
-            KerasProgress(model, optimizer, shuffle),
-            lambda: training.training(settings.batch_size, shuffle),
-            learning_rate(settings, training, context.epochs),
-            context,
-            patience=settings.patience,
-            monitor=measure.monitor,
-            keep=keep,
-            clock=clock,
-        )
+    return learner, KerasProgress(torch.Generator().manual_seed(seed), model, optimizer)
 
 
 def validate(
@@ -129,14 +98,14 @@ def validate(
     device: torch.device,
 ) -> dict[str, float]:
     """Return the loss and metrics of a data set, their names with a prefix."""
-    with _memory_errors():
+    with memory_errors():
         outputs, targets = predict(make_predictor(model), batches, batch_size)
     return measured(outputs, targets, measure, prefix)
 
 
 def outputs(model: keras.Model, batches: Batches, batch_size: int) -> Tensor:
     """Return the outputs for all of a data set."""
-    with _memory_errors():
+    with memory_errors():
         return predict(make_predictor(model), batches, batch_size)[0]
 
 
@@ -162,59 +131,28 @@ def _array(value: Any) -> Any:
 
 
 @dataclass(slots=True)
-class KerasProgress:
-    """A training between two epochs, see ``_loop.Progress``.
+class KerasProgress(Progress):
+    """A training with Keras between two epochs.
 
     Args:
         model: What is trained.
         optimizer: Of its weights.
-        shuffle: Gives the order of the samples.
-        step: Batches trained on.
-        epoch: Epochs trained.
-        seconds: That they took.
-        tracker: Their metrics.
-        best_weights: Those of the best epoch, where they are kept.
     """
 
     model: keras.Model
     optimizer: keras.Optimizer
-    shuffle: torch.Generator
-    step: int = 0
-    epoch: int = 0
-    seconds: float = 0.0
-    tracker: MetricTracker = field(default_factory=MetricTracker)
-    best_weights: dict[str, Tensor] | None = None
 
-    def state(self) -> dict[str, Any]:
-        """Return what ``restore`` takes."""
+    def _own_state(self) -> dict[str, Any]:
         return {
             "weights": weights_on_cpu(self.model),
             "optimizer": [_to_tensor(variable) for variable in self.optimizer.variables],
-            "shuffle": self.shuffle.get_state(),
             "random": [_to_tensor(variable) for variable in self._random()],
-            "step": self.step,
-            "epoch": self.epoch,
-            "seconds": self.seconds,
-            "histories": histories_of(self.tracker),
-            "best_weights": self.best_weights,
         }
 
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state.
-
-        Raises:
-            EvaluationError: It is another network's, or not a state of this kind.
-        """
-        try:
-            load_weights(self.model, state["weights"])
-            _assign(self.optimizer.variables, state["optimizer"])
-            _assign(self._random(), state["random"])
-            self.shuffle.set_state(state["shuffle"])
-            self.step, self.epoch = state["step"], state["epoch"]
-            self.seconds, self.best_weights = state["seconds"], state["best_weights"]
-            refill(self.tracker, state["histories"])
-        except (EvaluationError, RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise EvaluationError(f"the checkpoint does not fit this training: {error}") from error
+    def _restore_own(self, state: Mapping[str, Any]) -> None:
+        load_weights(self.model, state["weights"])
+        _assign(self.optimizer.variables, state["optimizer"])
+        _assign(self._random(), state["random"])
 
     def _random(self) -> list[Any]:
         """Return the states of the generators of dropout: all variables that are no weights."""
@@ -234,7 +172,7 @@ def _assign(variables: list[Any], values: list[Tensor]) -> None:
 
 
 @contextlib.contextmanager
-def _memory_errors() -> Iterator[None]:
+def memory_errors() -> Iterator[None]:
     """Turn TensorFlow's error of a full device into Python's."""
     try:
         yield

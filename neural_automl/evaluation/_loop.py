@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from neural_automl.evaluation._batches import Batches
 from neural_automl.evaluation._context import EvaluationContext
 from neural_automl.evaluation._losses import Losses
+from neural_automl.evaluation._progress import Progress
 from neural_automl.evaluation._settings import TrainingSettings, make_schedule
 from neural_automl.evaluation._tracker import MetricTracker
 from neural_automl.exceptions import DivergenceError
@@ -37,32 +38,6 @@ class Outcome:
     epoch: int
 
 
-class Progress(Protocol):
-    """A training between two epochs, which can be cut off and go on.
-
-    Attributes:
-        step: Batches trained on.
-        epoch: Epochs trained.
-        seconds: That they took.
-        tracker: Their metrics.
-        best_weights: Those of the best epoch, where they are kept.
-    """
-
-    step: int
-    epoch: int
-    seconds: float
-    tracker: MetricTracker
-    best_weights: dict[str, Tensor] | None
-
-    def state(self) -> dict[str, Any]:
-        """Return what ``restore`` takes."""
-        ...
-
-    def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to a state."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Learner:
     """What a framework does for the loop.
@@ -85,11 +60,10 @@ class Learner:
 def run_epochs(
     learner: Learner,
     progress: Progress,
-    batches: Callable[[], Any],
-    rate: Callable[[int], float] | None,
+    training: Batches,
+    settings: TrainingSettings,
     context: EvaluationContext,
     *,
-    patience: int | None,
     monitor: str,
     keep: Keep,
     clock: Clock,
@@ -99,10 +73,9 @@ def run_epochs(
     Args:
         learner: Takes the steps.
         progress: Of this training, at its beginning.
-        batches: Yields the training batches of an epoch.
-        rate: Learning rate by step, or None where it does not change.
+        training: Data, on the device.
+        settings: Size of a batch, learning rate and patience.
         context: For how long, and whom to tell.
-        patience: Epochs without a better validation loss before it ends, or None.
         monitor: The metric that says which epoch is the best.
         keep: Whose epoch's weights are returned.
         clock: Returns seconds.
@@ -115,23 +88,17 @@ def run_epochs(
     if earlier is not None:
         progress.restore(earlier)
     tracker = progress.tracker
+    rate = learning_rate(settings, training, context.epochs)
 
     def is_over() -> bool:
-        if context.should_stop() or _is_out_of_patience(tracker, patience):
+        if context.should_stop() or _is_out_of_patience(tracker, settings.patience):
             return True
         return progress.epoch >= context.epochs
 
     while progress.epoch == 0 or not is_over():
         start = clock()
-        losses = learner.losses(progress.epoch + 1)
-        for x, y in batches():
-            if rate is not None:
-                learner.set_rate(rate(progress.step))
-            losses.add(learner.take_step(x, y), len(x))
-            progress.step += 1
-        metrics = {"train_loss": losses.mean()}
-        metrics.update(learner.validate())
-        progress.epoch += 1
+        batches = training.training(settings.batch_size, progress.shuffle)
+        metrics = _run_epoch(learner, progress, batches, rate)
         _check_finite(metrics, progress.epoch)
         tracker.update(progress.epoch, metrics)
         if keep == "best" and tracker.best_step(monitor) == progress.epoch:
@@ -146,6 +113,24 @@ def run_epochs(
     if progress.best_weights is None:
         return Outcome(summary, learner.weights(), progress.epoch)
     return Outcome(summary, progress.best_weights, tracker.best_step(monitor))
+
+
+def _run_epoch(
+    learner: Learner,
+    progress: Progress,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    rate: Callable[[int], float] | None,
+) -> dict[str, float]:
+    """Train on each batch, validate, and return the epoch's metrics."""
+    losses = learner.losses(progress.epoch + 1)
+    for x, y in batches:
+        if rate is not None:
+            learner.set_rate(rate(progress.step))
+        losses.add(learner.take_step(x, y), len(x))
+        progress.step += 1
+    metrics = {"train_loss": losses.mean(), **learner.validate()}
+    progress.epoch += 1
+    return metrics
 
 
 def learning_rate(

@@ -6,6 +6,7 @@ optimizer, schedule, order of the samples and random numbers are what they were.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,14 +19,11 @@ from neural_automl.exceptions import EvaluationError
 
 
 @dataclass(slots=True)
-class Progress:
-    """A training between two epochs.
+class Progress(ABC):
+    """A training between two epochs, whatever framework takes the steps.
 
     Args:
-        model: On the device.
-        optimizer: Of its parameters.
         shuffle: Gives the order of the samples.
-        scaler: Of mixed precision, or None.
         step: Batches trained on.
         epoch: Epochs trained.
         seconds: That they took.
@@ -33,28 +31,22 @@ class Progress:
         best_weights: Those of the best epoch, where they are kept.
     """
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
     shuffle: torch.Generator
-    scaler: torch.amp.GradScaler | None = None
-    step: int = 0
-    epoch: int = 0
-    seconds: float = 0.0
-    tracker: MetricTracker = field(default_factory=MetricTracker)
-    best_weights: dict[str, Tensor] | None = None
+    step: int = field(default=0, kw_only=True)
+    epoch: int = field(default=0, kw_only=True)
+    seconds: float = field(default=0.0, kw_only=True)
+    tracker: MetricTracker = field(default_factory=MetricTracker, kw_only=True)
+    best_weights: dict[str, Tensor] | None = field(default=None, kw_only=True)
 
     def state(self) -> dict[str, Any]:
-        """Return what `restore` takes: it refers to the tensors, later training changes them."""
+        """Return what `restore` takes: it may refer to tensors that later training changes."""
         return {
-            "weights": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict()["state"],
-            "scaler": self.scaler.state_dict() if self.scaler is not None else None,
+            **self._own_state(),
             "shuffle": self.shuffle.get_state(),
-            "random": _random_state(self._device()),
             "step": self.step,
             "epoch": self.epoch,
             "seconds": self.seconds,
-            "histories": histories_of(self.tracker),
+            "histories": {name: self.tracker.history(name) for name in self.tracker.names},
             "best_weights": self.best_weights,
         }
 
@@ -65,17 +57,53 @@ class Progress:
             EvaluationError: It is another network's, or not a state of this kind.
         """
         try:
-            self.model.load_state_dict(state["weights"])
-            self._restore_optimizer(state["optimizer"])
-            if self.scaler is not None:
-                self.scaler.load_state_dict(state["scaler"])
+            self._restore_own(state)
             self.shuffle.set_state(state["shuffle"])
-            _set_random_state(self._device(), state["random"])
             self.step, self.epoch = state["step"], state["epoch"]
             self.seconds, self.best_weights = state["seconds"], state["best_weights"]
-            refill(self.tracker, state["histories"])
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            for name, history in state["histories"].items():
+                for epoch, value in history.items():
+                    self.tracker.update(epoch, {name: value})
+        except (EvaluationError, RuntimeError, KeyError, TypeError, ValueError) as error:
             raise EvaluationError(f"the checkpoint does not fit this training: {error}") from error
+
+    @abstractmethod
+    def _own_state(self) -> dict[str, Any]:
+        """Return the framework's part of a state: weights, optimizer, random numbers."""
+
+    @abstractmethod
+    def _restore_own(self, state: Mapping[str, Any]) -> None:
+        """Put the framework's part back."""
+
+
+@dataclass(slots=True)
+class TorchProgress(Progress):
+    """A training with PyTorch between two epochs.
+
+    Args:
+        model: On the device.
+        optimizer: Of its parameters.
+        scaler: Of mixed precision, or None.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None
+
+    def _own_state(self) -> dict[str, Any]:
+        return {
+            "weights": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict()["state"],
+            "scaler": self.scaler.state_dict() if self.scaler is not None else None,
+            "random": _random_state(self._device()),
+        }
+
+    def _restore_own(self, state: Mapping[str, Any]) -> None:
+        self.model.load_state_dict(state["weights"])
+        self._restore_optimizer(state["optimizer"])
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
+        _set_random_state(self._device(), state["random"])
 
     def _restore_optimizer(self, state: Mapping[int, Mapping[str, Any]]) -> None:
         full = self.optimizer.state_dict()
@@ -90,18 +118,6 @@ class Progress:
 
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
-
-
-def histories_of(tracker: MetricTracker) -> dict[str, dict[int, float]]:
-    """Return the values of each metric by epoch."""
-    return {name: tracker.history(name) for name in tracker.names}
-
-
-def refill(tracker: MetricTracker, histories: Mapping[str, Mapping[int, float]]) -> None:
-    """Give an empty tracker what another one held."""
-    for name, history in histories.items():
-        for epoch, value in history.items():
-            tracker.update(epoch, {name: value})
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor]:

@@ -13,7 +13,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from neural_automl.data import Array, Pair, check_pair, prepare_inputs, prepare_targets
+from neural_automl.data import (
+    Array,
+    DataSplits,
+    Pair,
+    check_pair,
+    prepare_inputs,
+    prepare_targets,
+    scaling_of,
+)
 from neural_automl.data import split_indices as draw_split
 from neural_automl.evaluation._batches import (
     Batches,
@@ -233,6 +241,18 @@ def prepare_pair(pair: tuple[Any, Any], name: str) -> Pair:
     """Return inputs and targets as checked arrays."""
     x, y = to_array(pair[0]), to_array(pair[1])
     return prepare_inputs(x, f"{name} inputs"), prepare_targets(y, f"{name} targets")
+
+
+def scaling_in(data: Any) -> str:
+    """Return what is done to the values of the inputs, in words; empty where it isn't known.
+
+    Args:
+        data: ``DataSplits``, or what ``open_source`` takes.
+    """
+    if isinstance(data, DataSplits):
+        return data.scaling
+    is_pair = isinstance(data, tuple) and len(data) == 2 and not isinstance(data[0], tuple)
+    return scaling_of(to_array(data[0])) if is_pair else ""
 
 
 def describe(pair: Pair) -> Description:

@@ -1,8 +1,9 @@
-"""The training loop, and the validation after each epoch."""
+"""Training with PyTorch: the steps, and the validation after each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -10,21 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from neural_automl.evaluation._batches import Batches
-from neural_automl.evaluation._context import EvaluationContext
-from neural_automl.evaluation._loop import (
-    Clock,
-    Keep,
-    Learner,
-    Outcome,
-    learning_rate,
-    run_epochs,
-)
+from neural_automl.evaluation._loop import Learner
 from neural_automl.evaluation._losses import make_losses
 from neural_automl.evaluation._metrics import compute
 from neural_automl.evaluation._optimizers import LOSS_FUNCTIONS, make_optimizer
-from neural_automl.evaluation._progress import Progress
+from neural_automl.evaluation._progress import Progress, TorchProgress
 from neural_automl.evaluation._settings import TrainingSettings
 from neural_automl.exceptions import DataError, EvaluationError
+
+#: PyTorch's error of a full device is known to ``_device.guard_memory`` as it is.
+memory_errors = nullcontext
 
 Step: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -56,28 +52,17 @@ class Measure:
         return self.wanted or f"val_{next(iter((*self.names, *self.own)), 'loss')}"
 
 
-def train(
+def begin(
     model: nn.Module,
-    training: Batches,
     validation: Batches,
     settings: TrainingSettings,
     measure: Measure,
-    context: EvaluationContext,
-    *,
+    seed: int,
     device: torch.device,
-    keep: Keep,
-    clock: Clock,
-) -> Outcome:
-    """Train a model, which is on the device, for the epochs of the context.
-
-    Raises:
-        DivergenceError: The loss or a metric became NaN or infinite.
-        DataError: The training data gave no batch.
-    """
+) -> tuple[Learner, Progress]:
+    """Return what trains a model, which is on the device, and the beginning of its training."""
     optimizer = make_optimizer(model, settings, device)
     scaler = torch.amp.GradScaler(device.type) if measure.autocast else None
-    shuffle = torch.Generator().manual_seed(context.seed)
-    progress = Progress(model, optimizer, shuffle, scaler)
     learner = Learner(
         take_step=make_step(model, optimizer, settings, measure, device, scaler),
         set_rate=lambda rate: optimizer.param_groups[0].update(lr=rate),
@@ -85,17 +70,8 @@ def train(
         weights=lambda: weights_on_cpu(model),
         losses=lambda epoch: make_losses(device, epoch),
     )
-    return run_epochs(
-        learner,
-        progress,
-        lambda: training.training(settings.batch_size, shuffle),
-        learning_rate(settings, training, context.epochs),
-        context,
-        patience=settings.patience,
-        monitor=measure.monitor,
-        keep=keep,
-        clock=clock,
-    )
+    shuffle = torch.Generator().manual_seed(seed)
+    return learner, TorchProgress(shuffle, model, optimizer, scaler)
 
 
 def make_step(

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.backends._plan import class_name
+from neural_automl.backends._texts import shape_text
 from neural_automl.values import Call
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from neural_automl.architecture import Architecture
     from neural_automl.graph import Node
+    from neural_automl.primitives import Layout, Shape
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,15 @@ class ModelCard:
         metrics: That it reached, by name.
         data_fingerprint: Of the data that it was trained on.
         found: How it was found, a line each: ``{"study": "digits", "trial": 12}``.
+        epochs: That it was trained for; None where it isn't known.
+        scaling: What was done to the values of the inputs, in words.
     """
 
     metrics: Mapping[str, float] = field(default_factory=dict)
     data_fingerprint: str = ""
     found: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int | None = None
+    scaling: str = ""
 
 
 _LOADING: Final = {
@@ -61,6 +67,12 @@ _TITLES: Final = {
     "json": "JSON, with neural_automl",
     "dsl": "Space language, with neural_automl",
 }
+#: How a format's model takes images.
+_LAYOUTS: Final[Mapping[str, Layout]] = {
+    "pytorch": "channels_first",
+    "keras": "channels_last",
+    "onnx": "channels_first",
+}
 
 
 def card_text(
@@ -82,6 +94,7 @@ def card_text(
         "loss": architecture.loss,
         "optimizer": architecture.optimizer and _call_text(architecture.optimizer),
         **architecture.training,
+        **({} if card.epochs is None else {"epochs": card.epochs}),
     }
     about = (
         f"A network found by neural architecture search. Input {graph.input_shape}, channels last "
@@ -102,10 +115,27 @@ def card_text(
         "## How to load it",
         "",
     ]
+    if card.scaling:
+        lines += [f"Inputs, as in training: {card.scaling}.", ""]
     for name in formats:
         code = _LOADING[name].format(name=class_name(architecture.name))
-        lines += [f"{_TITLES[name]}:", "", "```python", *code.splitlines(), "```", ""]
+        lines += [
+            f"{_TITLES[name]}{_axes(graph.input_shape, name)}:",
+            "",
+            "```python",
+            *code.splitlines(),
+            "```",
+            "",
+        ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _axes(shape: Shape, name: str) -> str:
+    """Return what axes a format takes; nothing for those that hold no model."""
+    if name not in _LAYOUTS:
+        return ""
+    order = f", {_LAYOUTS[name].replace('_', ' ')}" if len(shape) == 3 else ""
+    return f", for inputs of shape {shape_text(shape, _LAYOUTS[name])}{order}"
 
 
 def _table(title: str, columns: Sequence[str], rows: Any) -> list[str]:

@@ -57,6 +57,7 @@ def export_architecture(
             layer has no form for a format, or a written model does not give the same outputs. No
             folder is left.
         ImportError: A format needs a package that is not installed.
+        OSError: A file can't be written. No folder is left here either.
         ValueError: There is no such format.
     """
     if formats is None:
@@ -67,8 +68,9 @@ def export_architecture(
     if "onnx" in formats and weights is None:
         raise ExportError("a file of format onnx holds the weights, but none are given")
     # Written out before anything is made: an error leaves no half of an export.
-    contents = _contents(architecture, formats)
-    contents["README.md"] = card_text(architecture, formats, weights, card or ModelCard())
+    card = card or ModelCard()
+    contents = _contents(architecture, formats, card.scaling)
+    contents["README.md"] = card_text(architecture, formats, weights, card)
     folder = Path(directory)
     _make(folder)
     try:
@@ -83,6 +85,7 @@ def export_architecture(
 
             check_files(architecture, folder, formats, weights)
     except BaseException:
+        # Whatever ends it, Ctrl-C too: no next try may find half an export in its way.
         shutil.rmtree(folder)
         raise
     return files
@@ -97,16 +100,16 @@ def _make(folder: Path) -> None:
         raise ExportError(f"the folder {folder} can't be made: {error.strerror}") from error
 
 
-def _contents(architecture: Architecture, formats: Sequence[str]) -> dict[str, str]:
+def _contents(architecture: Architecture, formats: Sequence[str], scaling: str) -> dict[str, str]:
     """Return the text of each file by its name."""
+    from neural_automl.backends import pytorch, tensorflow
+
     made: dict[str, str] = {}
     for name in formats:
         if name == "pytorch":
-            made[SOURCES[name]] = architecture.to_source("pytorch")
+            made[SOURCES[name]] = pytorch.source(architecture, scaling=scaling)
         elif name == "keras":
-            from neural_automl.backends.tensorflow import source
-
-            made[SOURCES[name]] = source(architecture, WEIGHTS[name])
+            made[SOURCES[name]] = tensorflow.source(architecture, WEIGHTS[name], scaling=scaling)
         elif name == "dsl":
             made["network.neural"] = architecture.to_dsl()
         elif name == "json":

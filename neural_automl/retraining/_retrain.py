@@ -119,11 +119,11 @@ def _run(
 ) -> Run:
     kept: dict[str, Any] = {}
     context = EvaluationContext(epochs=epochs, seed=seed, keep_weights=kept.update)
-    evaluator.evaluate(architecture, context)
+    epochs = int(evaluator.evaluate(architecture, context)["epochs"])
     metrics = evaluator.measure_test(architecture, kept)
     if callback is not None:
         callback(trial, seed, metrics)
-    return Run(seed, metrics, kept)
+    return Run(seed, metrics, epochs, kept)
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:

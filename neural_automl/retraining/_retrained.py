@@ -26,11 +26,13 @@ class Run:
     Attributes:
         seed: Of weights, shuffling and dropout.
         metrics: ``test_<metric>``.
+        epochs: That it was trained for.
         weights: Tensors by name.
     """
 
     seed: int
     metrics: Mapping[str, float]
+    epochs: int
     weights: Mapping[str, Any] = field(repr=False)
 
 
@@ -41,7 +43,7 @@ class Candidate:
     Attributes:
         trial: Number of the trial that found it.
         architecture: The network.
-        epochs: Of each training.
+        epochs: Of each training, at most.
         runs: One for each seed.
     """
 
@@ -160,7 +162,8 @@ class Retrained:
             ExportError: The folder is there already, or a written model is not the network.
         """
         best = self.best
-        names = best.runs[0].metrics
+        first = best.runs[0]
+        names = first.metrics
         card = ModelCard(
             metrics={
                 **{f"{name} (mean of {len(best.runs)} seeds)": best.mean(name) for name in names},
@@ -170,10 +173,12 @@ class Retrained:
             found={
                 "study": self.study_name,
                 "trial": best.trial,
-                "trained again": f"{best.epochs} epochs on training and validation data",
-                "seed of these weights": best.runs[0].seed,
+                "trained again": f"{first.epochs} epochs on training and validation data",
+                "seed of these weights": first.seed,
                 "compared": self.verdict,
             },
+            epochs=first.epochs,
+            scaling=self.evaluator.scaling,
         )
         return export_architecture(
             best.architecture, directory, formats=formats, weights=self.weights(), card=card

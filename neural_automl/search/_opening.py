@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from neural_automl.search._card import SCALING
 from neural_automl.search._checks import check_study
 from neural_automl.search._running import queue_interrupted
 from neural_automl.studies import artifact_directory, make_artifact_store, open_study
@@ -59,6 +60,9 @@ def open_search(
     check_study(study)
     agree(study, objective.terms())
     study.set_user_attr("strategy", strategy)
+    scaling = getattr(objective.evaluator, "scaling", "")
+    if scaling:
+        study.set_user_attr(SCALING, scaling)
     artifacts = artifact_directory(storage)
     objective.artifact_store = make_artifact_store(artifacts)
     StudySettings(engine_options, epochs, data, str(artifacts.absolute())).write(study)

@@ -18,6 +18,7 @@ from neural_automl.registry import (
     summarise,
 )
 from neural_automl.report import write_report
+from neural_automl.search._card import TEST_METRICS
 from neural_automl.trials._ledger import LEDGER
 from neural_automl.workers._settings import SETTINGS
 
@@ -199,10 +200,16 @@ class SearchResult:
     def test_metrics(self) -> dict[str, float]:
         """Measure the best trial on the test data, which the search never saw.
 
+        The study keeps them, for the model card of an export.
+
         Raises:
             StudyError: The result was loaded, or the evaluator has no test data.
         """
         evaluator = self.evaluator
         if not isinstance(evaluator, ArchitectureEvaluator) or not evaluator.has_test_data:
             raise StudyError("there is no test data to measure on; give `test_data` to the search")
-        return evaluator.measure_test(self.best_architecture, self.weights())
+        metrics = evaluator.measure_test(self.best_architecture, self.weights())
+        kept = {"trial": self.best_trial.number, "metrics": metrics}
+        if self.study.user_attrs.get(TEST_METRICS) != kept:
+            self.study.set_user_attr(TEST_METRICS, kept)
+        return metrics

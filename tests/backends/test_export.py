@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from neural_automl.backends.tensorflow._model import weights_of
 from neural_automl.exceptions import ExportError
 from neural_automl.export import ModelCard, _check, _export, export_architecture
 from neural_automl.export._inputs import batch_for
+from neural_automl.export._user_files import SOURCES
 from tests.backends.helpers import assert_equal, built
 from tests.spaces import SPACES, feasible, many
 
@@ -102,6 +104,29 @@ def test_the_card_says_how_to_load_it(tmp_path: Path) -> None:
         assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("pytorch", "(batch, 2, 8, 8), channels first"),
+        ("keras", "(batch, 8, 8, 2), channels last"),
+    ],
+)
+def test_card_and_source_say_what_the_inputs_are(name: str, layout: str, tmp_path: Path) -> None:
+    card = ModelCard(epochs=2, scaling="values 0 to 16 divided by 16")
+    architecture = replace(digits(), training={"epochs": 18, "batch_size": 32})
+
+    export_architecture(architecture, tmp_path / "home", formats=[name], card=card, check=False)
+    text = (tmp_path / "home" / "README.md").read_text()
+    source = (tmp_path / "home" / SOURCES[name]).read_text()
+
+    assert f", for inputs of shape {layout}:" in text
+    assert "Inputs, as in training: values 0 to 16 divided by 16." in text
+    assert "| epochs | 2 |" in text
+    assert "18" not in text.partition("## Training")[2].partition("## Network")[0]
+    told = " ".join(source.split('"""')[1].split())
+    assert f"Input {layout}, values 0 to 16 divided by 16; output" in told
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
@@ -109,8 +134,8 @@ def broken(name: str, text: str) -> Any:
     """Return what writes one file other than it should be."""
     contents = _export._contents
 
-    def write(architecture: Architecture, formats: Any) -> dict[str, str]:
-        made = contents(architecture, formats)
+    def write(architecture: Architecture, formats: Any, scaling: str) -> dict[str, str]:
+        made = contents(architecture, formats, scaling)
         return made | {name: text.join(made[name].split("nn.ReLU()"))}
 
     return write

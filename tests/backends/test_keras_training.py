@@ -346,7 +346,7 @@ def test_weights_of_another_network_are_refused() -> None:
 
 def test_a_full_device_is_an_error_of_ours() -> None:
     def run_out() -> None:
-        with _keras._memory_errors():
+        with _keras.memory_errors():
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating")
 
     with pytest.raises(OutOfMemoryError, match="no memory for the network on cpu: OOM"):

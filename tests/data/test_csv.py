@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from neural_automl.data import Column, DataSplits, load_data
+from neural_automl.evaluation import ArchitectureEvaluator
 from neural_automl.exceptions import DataError
 
 
@@ -55,6 +56,46 @@ def test_the_features_are_those_of_the_rows(table: Path) -> None:
     labels = np.concatenate([splits.train[1], splits.validation[1], splits.test[1]])
     assert np.array_equal(labels, original % 3)
     assert np.array_equal(everything(splits)[:, 1:], np.eye(2)[original % 2])
+
+
+NUMBERS = "numbers less the training data's mean, divided by its deviation"
+
+
+@pytest.mark.parametrize(
+    ("columns", "scaling"),
+    [
+        (slice(None), f"{NUMBERS}; categories as zeros and ones"),
+        (slice(0, 3, 2), NUMBERS),
+        (slice(1, 3), "categories as zeros and ones"),
+    ],
+    ids=["both", "numbers", "categories"],
+)
+def test_what_was_done_to_the_columns_is_told(columns: slice, scaling: str, tmp_path: Path) -> None:
+    rows = [",".join(row.split(",")[columns]) for row in flowers().splitlines()]
+
+    assert load_data(write(tmp_path / "some.csv", "\n".join(rows))).scaling == scaling
+
+
+@pytest.mark.parametrize(
+    ("kind", "scaling"),
+    [
+        (np.uint8, "values 0 to 255 divided by 255"),
+        (np.int32, "integers as they are"),
+        (np.float64, "values as they are in the data"),
+    ],
+)
+def test_what_is_done_to_arrays_is_told(kind: Any, scaling: str, tmp_path: Path) -> None:
+    x, y = np.ones((20, 4, 4), kind), np.arange(20) % 2
+    np.savez(tmp_path / "some.npz", x=x, y=y)
+
+    assert load_data(tmp_path / "some.npz").scaling == scaling
+    assert ArchitectureEvaluator((x, y), device="cpu").scaling == scaling
+
+
+def test_of_batches_it_is_not_known() -> None:
+    batches = [(np.ones((2, 4, 4), np.float32), np.arange(2))]
+
+    assert ArchitectureEvaluator(batches, device="cpu").scaling == ""
 
 
 def test_numbers_are_scaled_by_the_training_part_alone(table: Path) -> None:

@@ -9,6 +9,7 @@ import torch
 from neural_automl import AutoMLEngine, SearchResult, load_data
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.exceptions import StudyError
+from neural_automl.search._card import card_of
 
 SPACE = ArchitectureSpace(
     (8, 8, 1), ["Flatten", Layer("Dense", Choice(8, 16, 32)), Layer("Dense", 10)]
@@ -41,6 +42,18 @@ def test_what_it_predicts_is_what_its_test_metric_says(result: SearchResult) -> 
     assert (result.predict(inputs) == probabilities.argmax(axis=1)).all()
     accuracy = np.mean(result.predict(inputs) == labels)
     assert accuracy == pytest.approx(result.test_metrics()["test_accuracy"], abs=1e-6)
+
+
+def test_the_card_says_what_is_known_of_data_training_and_test(result: SearchResult) -> None:
+    test = result.test_metrics()
+
+    card = card_of(result.study, result.best_trial)
+
+    assert card.scaling == "values 0 to 16 divided by 16"
+    assert card.epochs == result.best_trial.user_attrs["epochs"] <= 2
+    assert test.items() <= card.metrics.items()
+    others = [trial for trial in result.study.trials if trial.number != result.best_trial.number]
+    assert not test.keys() & card_of(result.study, others[0]).metrics.keys()
 
 
 def test_history_has_a_row_a_trial(result: SearchResult) -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._forms import Apply, Call, Input
+from neural_automl._forms import Apply, Call
+from neural_automl.backends._file import (
+    Writer,
+    checked_functions,
+    file_text,
+    known_values,
+    read_values,
+)
 from neural_automl.backends._plan import class_name
 from neural_automl.backends._printing import (
     Statement,
@@ -17,23 +24,9 @@ from neural_automl.backends._printing import (
     signature,
     statement_lines,
 )
-from neural_automl.backends._scopes import (
-    Key,
-    Kind,
-    Scope,
-    arguments_of,
-    kinds_of,
-    scope_of,
-    with_parameters,
-)
-from neural_automl.backends._texts import describe, summarize, summarize_block
-from neural_automl.backends._user_code import (
-    check_arguments,
-    functions_of,
-    imports_of,
-    modules_of,
-    written,
-)
+from neural_automl.backends._scopes import Key, Kind, Scope, kinds_of, scope_of
+from neural_automl.backends._texts import describe, summarize
+from neural_automl.backends._user_code import functions_of, imports_of, modules_of
 from neural_automl.backends.pytorch._plan import make_plan
 
 if TYPE_CHECKING:
@@ -46,11 +39,15 @@ _DEEPEST: Final = 3
 _TAKEN: Final = ("annotations", "torch", "nn", "F", "Tensor", "super", "self")
 
 
-def source(architecture: Architecture) -> str:
+def source(architecture: Architecture, *, scaling: str = "") -> str:
     """Return a file with the architecture as a class; importing it needs torch alone.
 
     The modules of a user's own layers are imported from where they are defined, and the file says
     so. The class's state dict has the keys of the built model's.
+
+    Args:
+        architecture: What to write.
+        scaling: What was done to the values of the inputs, for the file's docstring.
 
     Raises:
         ExportError: The module of a user's layer cannot be imported, or its call not be written.
@@ -60,18 +57,11 @@ def source(architecture: Architecture) -> str:
     name = class_name(architecture.name)
     root = scope_of(plan)
     kinds = kinds_of(root, plan, (*_TAKEN, name))
-    own = functions_of(plan)
-    for step in plan.steps:
-        if step.form.module is not None:
-            check_arguments(step.form.module)
+    own = checked_functions(plan)
     taken = (*_TAKEN, name, *(kind.name for kind in kinds.values()))
     names, own_imports = imports_of(own, taken)
     writer = _Writer(kinds, names)
-    blocks = [
-        text
-        for kind in kinds.values()
-        for text in ("", "", *writer.block(kind, summarize_block(plan, kind.scope.item)))
-    ]
+    blocks = writer.blocks(plan)
     network = writer.network(name, root, summarize(architecture, "channels_first"))
     described = describe(
         architecture,
@@ -86,32 +76,14 @@ def source(architecture: Architecture) -> str:
             'model.load_state_dict(load_file("weights.safetensors"))',
             "model.eval()",
         ],
+        scaling=scaling,
     )
-    lines = [
-        *described,
-        "",
-        "from __future__ import annotations",
-        "",
-        *_imports("\n".join([*blocks, *network]), own_imports),
-        *blocks,
-        "",
-        "",
-        *network,
-    ]
-    return "\n".join(lines) + "\n"
+    imports = _imports("\n".join([*blocks, *network]), own_imports)
+    return file_text(described, imports, blocks, network)
 
 
-class _Writer:
-    """Writes the classes of a file.
-
-    Args:
-        kinds: Of blocks, by their token.
-        own: How the file writes a user's classes and functions.
-    """
-
-    def __init__(self, kinds: Mapping[Any, Kind], own: Mapping[Callable[..., Any], str]) -> None:
-        self._kinds = kinds
-        self._own = own
+class _Writer(Writer):
+    """Writes the classes of a file."""
 
     def network(self, name: str, root: Scope, summary: str) -> list[str]:
         """Return the lines of the network's class."""
@@ -130,8 +102,7 @@ class _Writer:
         names: Mapping[Key, str],
     ) -> list[str]:
         fields, statements = self._contents(scope, names)
-        values = ["x", *(f"x{number}" for number in range(2, len(scope.inputs) + 1))]
-        known = dict(zip(scope.inputs, values, strict=True))
+        known = known_values(scope)
         body, given = statement_lines(
             nested(statements, scope.outputs), known, scope.outputs, _INDENT
         )
@@ -147,7 +118,7 @@ class _Writer:
             *fields,
             "",
         ]
-        takes = ["self", *(f"{value}: Tensor" for value in values)]
+        takes = ["self", *(f"{value}: Tensor" for value in known.values())]
         return [
             f"class {name}(nn.Module):",
             summary,
@@ -166,28 +137,25 @@ class _Writer:
         rows: dict[str, list[Call]] = {}
         for number, entry in enumerate(scope.entries):
             if not isinstance(entry, Scope):
-                form, name = entry.step.form, entry.step.name.rpartition(".")[2]
-                call = form.module
+                name = entry.step.name.rpartition(".")[2]
+                call = self._module(entry.step, number, names)
                 if call is not None:
-                    call = with_parameters(written(call, self._own), (number,), names)
                     fields.append(line(f"self.{name} = ", call, _INDENT))
+                form = entry.step.form.forward
                 statements.append(
-                    Statement(form.forward, entry.step.inputs, (entry.value,), f"self.{name}")
+                    Statement(form, entry.step.inputs, (entry.value,), f"self.{name}")
                 )
                 continue
-            kind = self._kinds[entry.item.token]
-            made_with = Call(kind.name, *arguments_of(kind, entry, number, names))
+            made_with = self._made(entry, number, names)
             name, _, place = entry.item.name.partition(".")
             if place:
                 rows.setdefault(name, []).append(made_with)
             if place in ("", "0"):
-                inputs = tuple(Input(index) for index in range(len(entry.inputs)))
                 fields.append(
                     f"self.{name} = " if place else line(f"self.{name} = ", made_with, _INDENT)
                 )
-                statements.append(
-                    Statement(Apply(inputs), entry.inputs, entry.outputs, f"self.{name}")
-                )
+                form = Apply(read_values(entry))
+                statements.append(Statement(form, entry.inputs, entry.outputs, f"self.{name}"))
             else:
                 statements[-1] = replace(statements[-1], outputs=entry.outputs)
         for index, text in enumerate(fields):

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from neural_automl._forms import Apply, Call, Index, Infix, Input, Raw
+from neural_automl._forms import Apply, Call, Index, Infix, Raw
+from neural_automl.backends._file import (
+    Writer,
+    checked_functions,
+    file_text,
+    known_values,
+    read_values,
+)
 from neural_automl.backends._plan import Plan, class_name
 from neural_automl.backends._printing import (
     Statement,
@@ -20,23 +27,9 @@ from neural_automl.backends._printing import (
     signature,
     statement_lines,
 )
-from neural_automl.backends._scopes import (
-    Key,
-    Kind,
-    Scope,
-    arguments_of,
-    kinds_of,
-    scope_of,
-    with_parameters,
-)
-from neural_automl.backends._texts import describe, summarize, summarize_block
-from neural_automl.backends._user_code import (
-    check_arguments,
-    functions_of,
-    imports_of,
-    modules_of,
-    written,
-)
+from neural_automl.backends._scopes import Key, Kind, Scope, kinds_of, scope_of
+from neural_automl.backends._texts import describe, summarize
+from neural_automl.backends._user_code import functions_of, imports_of, modules_of
 from neural_automl.backends.tensorflow._plan import input_dtype, make_plan
 
 if TYPE_CHECKING:
@@ -49,7 +42,9 @@ _INDENT: Final = " " * 4
 _TAKEN: Final = ("annotations", "Any", "keras", "layers", "ops", "build_model", "inputs", "x")
 
 
-def source(architecture: Architecture, weights_file: str = "weights.safetensors") -> str:
+def source(
+    architecture: Architecture, weights_file: str = "weights.safetensors", *, scaling: str = ""
+) -> str:
     """Return a file with a function that makes the architecture; it needs Keras alone.
 
     A user's own layers are imported from where they are defined, and the file says so. The
@@ -58,6 +53,7 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
     Args:
         architecture: What to write.
         weights_file: That the file's docstring shall read the weights from.
+        scaling: What was done to the values of the inputs, for the file's docstring.
 
     Raises:
         ExportError: A user's layer has no Keras form, cannot be imported or not be written.
@@ -65,10 +61,7 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
     """
     plan = make_plan(architecture.graph)
     name = class_name(architecture.name)
-    own = functions_of(plan)
-    for step in plan.steps:
-        if step.form.module is not None:
-            check_arguments(step.form.module)
+    own = checked_functions(plan)
     helpers = _helpers()
     root = scope_of(plan)
     kinds = kinds_of(root, plan)
@@ -77,13 +70,9 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
     writer = _Writer(kinds, names)
     functions = {f for step in plan.steps for f in _called((step.form.forward, step.form.module))}
     used = [helpers[helper] for helper in helpers if helper in functions]
-    blocks = [
-        text
-        for kind in kinds.values()
-        for text in ("", "", *writer.block(kind, summarize_block(plan, kind.scope.item)))
-    ]
+    blocks = [*(text for helper in used for text in ("", "", helper)), *writer.blocks(plan)]
     steps, output = writer.network(root)
-    body = "\n".join([*blocks, *steps])
+    network = _network(plan, name, summarize(architecture, "channels_last"), steps, output)
     described = describe(
         architecture,
         name,
@@ -98,37 +87,14 @@ def source(architecture: Architecture, weights_file: str = "weights.safetensors"
             "for variable in model.weights:",
             "    variable.assign(weights[variable.path])",
         ],
+        scaling=scaling,
     )
-    lines = [
-        *described,
-        "",
-        "from __future__ import annotations",
-        "",
-        *_imports("\n".join([body, *used]), own_imports),
-        *(text for helper in used for text in ("", "", helper)),
-        *blocks,
-        "",
-        "",
-        "def build_model() -> keras.Model:",
-        summarize(architecture, "channels_last"),
-        _input_line(plan),
-        *steps,
-        f'{_INDENT}return keras.Model(inputs, {output}, name="{name}")',
-    ]
-    return "\n".join(lines) + "\n"
+    imports = _imports("\n".join([*blocks, *steps]), own_imports)
+    return file_text(described, imports, blocks, network)
 
 
-class _Writer:
-    """Writes the functions of a file.
-
-    Args:
-        kinds: Of blocks, by their token.
-        own: How the file writes a user's classes and functions.
-    """
-
-    def __init__(self, kinds: Mapping[Any, Kind], own: Mapping[Callable[..., Any], str]) -> None:
-        self._kinds = kinds
-        self._own = own
+class _Writer(Writer):
+    """Writes the functions of a file."""
 
     def network(self, root: Scope) -> tuple[list[str], str]:
         """Return the lines that make the network, and the name of its output."""
@@ -141,14 +107,14 @@ class _Writer:
     def block(self, kind: Kind, summary: str) -> list[str]:
         """Return the lines of a block's function."""
         scope = kind.scope
-        values = ["x", *(f"x{number}" for number in range(2, len(scope.inputs) + 1))]
+        known = known_values(scope)
         body, given = statement_lines(
             self._statements(scope, kind.names, "{name}."),
-            dict(zip(scope.inputs, values, strict=True)),
+            known,
             scope.outputs,
             _INDENT,
         )
-        takes = [*(f"{value}: Any" for value in values)]
+        takes = [f"{value}: Any" for value in known.values()]
         takes += [f"{own}: {text}" for own, text in kind.parameters]
         return [
             *signature(
@@ -165,16 +131,15 @@ class _Writer:
         statements = []
         for number, entry in enumerate(scope.entries):
             if isinstance(entry, Scope):
-                kind = self._kinds[entry.item.token]
-                args, kwargs = arguments_of(kind, entry, number, names)
-                inputs = tuple(Input(index) for index in range(len(entry.inputs)))
+                made = self._made(entry, number, names)
                 name = ("name", _name_text(prefix, entry.item.name))
-                form = Call(_snake(kind.name), (*inputs, *args), (*kwargs, name))
+                args = (*read_values(entry), *made.args)
+                form = Call(_snake(str(made.function)), args, (*made.kwargs, name))
                 statements.append(Statement(form, entry.inputs, entry.outputs))
                 continue
             module: Call | str = ""
-            if entry.step.form.module is not None:
-                call = with_parameters(written(entry.step.form.module, self._own), (number,), names)
+            call = self._module(entry.step, number, names)
+            if call is not None:
                 own = _name_text(prefix, entry.step.name.rpartition(".")[2])
                 module = replace(call, kwargs=(*call.kwargs, ("name", own)))
             forward = entry.step.form.forward
@@ -208,10 +173,18 @@ def _params(architecture: Architecture) -> int:
     return architecture.cost.params - 4 * units
 
 
-def _input_line(plan: Plan) -> str:
+def _network(plan: Plan, name: str, summary: str, steps: list[str], output: str) -> list[str]:
+    """Return the lines of the function that makes the network."""
     dtype = input_dtype(plan)
     kwargs = () if dtype == "float32" else (("dtype", dtype),)
-    return line("inputs = ", Call("keras.Input", (plan.graph.input_shape,), kwargs), _INDENT)
+    given = Call("keras.Input", (plan.graph.input_shape,), kwargs)
+    return [
+        "def build_model() -> keras.Model:",
+        summary,
+        line("inputs = ", given, _INDENT),
+        *steps,
+        f'{_INDENT}return keras.Model(inputs, {output}, name="{name}")',
+    ]
 
 
 def _called(form: Any) -> Iterator[str]:
