@@ -117,7 +117,8 @@ def _run(
             call = worker if executor.shares_memory else worker.alone()
             try:
                 rows.set_result(executor.execute_trials(call, range(count)))
-            except Exception as error:  # noqa: BLE001 - raised again in the engine's thread
+            # Whatever it is, an exit too: the engine waits for this, and raises it in its thread.
+            except BaseException as error:  # noqa: BLE001
                 rows.set_exception(error)
 
         thread = threading.Thread(target=execute, name="executor", daemon=True)
