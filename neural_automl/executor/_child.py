@@ -2,8 +2,8 @@
 
 The folder is the parent's own, readable by nobody else; nothing is unpickled from anywhere else.
 Arrays in the function lie in a file that all children map into memory, each with its own copy of
-what it changes. Standard input is a pipe from the parent that carries nothing: when it ends, the
-parent wants the call to end, or is dead.
+what it changes. Standard input is a pipe from the parent: a byte in it says that the call shall end
+at once. Where it ends without one the parent is dead.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import _thread
 import mmap
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
@@ -29,6 +30,8 @@ sys.path[:] = json.loads(pathlib.Path(sys.argv[1], "paths.json").read_text())
 from neural_automl.executor._child import main
 sys.exit(main(sys.argv[1:]))
 """
+#: What the parent writes to let a call end at once.
+END: Final = b"."
 #: Seconds that a call has to end after it was asked to.
 GRACE: Final = 10.0
 #: The same between two signals.
@@ -73,16 +76,25 @@ def _mapped(path: Path, sizes: Sequence[int]) -> list[memoryview]:
 
 
 class Interruption:
-    """Interrupts the main thread when the parent closes the pipe; ends what goes on regardless.
+    """Interrupts the main thread when the parent says so; ends what goes on regardless.
+
+    Where the parent is dead the call gets SIGTERM instead: a training ends its epoch and hands its
+    trial back, however long that takes, and what has no handler ends at once.
 
     A background job of a shell ignores SIGINT, and so would its children: here it is heeded.
 
+    Args:
+        folder: The parent's, which a dead one can't remove.
+
     Attributes:
         done: Set when the call has ended and there is nothing to interrupt any more.
+        is_orphan: Whether the parent is dead.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.done = threading.Event()
+        self.is_orphan = False
+        self._folder = folder
         self._heard = threading.Event()
         signal.signal(signal.SIGINT, self._raise)
         threading.Thread(target=self._wait, name="parent", daemon=True).start()
@@ -93,24 +105,27 @@ class Interruption:
 
     def _wait(self) -> None:
         # Not by sys.stdin, whose lock a thread that still waits would hold at the end.
-        while os.read(0, 1):
-            pass
+        if not os.read(0, 1) and hasattr(signal, "pthread_kill"):
+            self.is_orphan = True
+            shutil.rmtree(self._folder, ignore_errors=True)
+            _interrupt(signal.SIGTERM)
+            return
         deadline = time.monotonic() + GRACE
         while not self.done.wait(_AGAIN):
             if time.monotonic() > deadline:
                 os._exit(1)
             # A signal that comes just before a wait in the operating system does not end it.
             if not self._heard.is_set():
-                _interrupt()
+                _interrupt(signal.SIGINT)
 
 
-def _interrupt() -> None:
+def _interrupt(number: signal.Signals) -> None:
     main_thread = threading.main_thread().ident
     if hasattr(signal, "pthread_kill") and main_thread is not None:
         # A real signal, to that thread: it also ends a wait in the operating system.
-        signal.pthread_kill(main_thread, signal.SIGINT)
+        signal.pthread_kill(main_thread, number)
     else:
-        _thread.interrupt_main()
+        _thread.interrupt_main(number)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -120,13 +135,17 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The folder, the file of the function in it, and the file of its arguments.
     """
     folder, function, call = Path(arguments[0]), arguments[1], arguments[2]
-    interruption = Interruption()
+    interruption = Interruption(folder)
     result, error = None, None
     try:
         result = load(folder / function)(*load(folder / call))
     except (Exception, KeyboardInterrupt) as raised:  # noqa: BLE001 - the parent gets it
         raised.add_note("".join(traceback.format_exception(raised)))
         error = raised
+    # It may come twice, from the parent and from whoever ends them all: the result is written.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if interruption.is_orphan:
+        return 0
     target = folder / f"{call}.result"
     part = target.with_suffix(".part")
     part.write_bytes(_packed(result, error))

@@ -21,7 +21,7 @@ from typing import Any, Final, final
 
 from neural_automl.exceptions import ExecutorError
 from neural_automl.executor._base import BaseExecutor, Result, check_workers, collect
-from neural_automl.executor._child import BOOT, GRACE, dump
+from neural_automl.executor._child import BOOT, END, GRACE, dump
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _GPUS: Final = "CUDA_VISIBLE_DEVICES"
@@ -38,7 +38,8 @@ class ProcessExecutor(BaseExecutor):
     this user can read. NumPy arrays in the function are mapped into the children's memory and so
     are there once. Children share the machine's cores between them, and its GPUs in turn. A child
     that dies (out of memory, a crash of a driver, a kill) does not take the others with it: its
-    call is made again in a new one. No child outlives this process.
+    call is made again in a new one. Where this process dies its children get SIGTERM, on which a
+    training ends after its epoch.
 
     Args:
         max_workers: Children at once.
@@ -79,6 +80,7 @@ class ProcessExecutor(BaseExecutor):
         self._lock = threading.Lock()
         self._children: set[subprocess.Popen[bytes]] = set()
         self._is_down = False
+        self._hand_backs = 0
         self._pool = ThreadPoolExecutor(max_workers, thread_name_prefix="supervisor")
 
     def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -102,16 +104,19 @@ class ProcessExecutor(BaseExecutor):
         """Interrupt the children, end those that go on for 10 s, and remove the folder."""
         with self._lock:
             self._is_down = True
-            children = list(self._children)
-        for child in children:
-            if child.stdin is not None:
-                child.stdin.close()
+            for child in self._children:
+                _close_pipe(child, END)
         self._pool.shutdown(cancel_futures=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def hand_back(self) -> bool:
-        """Send SIGTERM to the children, which end their epochs and hand their trials back."""
+        """Send SIGTERM to the children, which end their epochs and hand their trials back.
+
+        One that dies of it, as it has not begun its call yet, is not replaced, and no call begins
+        that was submitted before.
+        """
         with self._lock:
+            self._hand_backs += 1
             for child in self._children:
                 child.terminate()
         return True
@@ -132,13 +137,21 @@ class ProcessExecutor(BaseExecutor):
     def _submit(self, function: str, args: Sequence[Any]) -> Future[Any]:
         call = self._pack(tuple(args))
         (self._folder / "paths.json").write_text(json.dumps(sys.path))
-        return self._pool.submit(self._supervise, function, call)
+        return self._pool.submit(self._supervise, function, call, self._hand_backs)
 
-    def _supervise(self, function: str, call: str) -> Any:
-        """Make a call in one child after another until one of them lives to its end."""
+    def _supervise(self, function: str, call: str, hand_backs: int) -> Any:
+        """Make a call in one child after another until one of them lives to its end.
+
+        Args:
+            function: File of the function.
+            call: File of its arguments.
+            hand_backs: How often children had been told to end when the call was submitted.
+        """
         slot, ended = self._slots.get(), ""
         try:
             for _ in range(self._max_restarts + 1):
+                if self._hand_backs > hand_backs:
+                    raise ExecutorError("the worker was told to end before its call began")
                 ended = self._run(function, call, slot)
                 target = self._folder / f"{call}.result"
                 if target.exists():
@@ -175,9 +188,7 @@ class ProcessExecutor(BaseExecutor):
             finally:
                 with self._lock:
                     self._children.discard(child)
-                if child.stdin is not None:
-                    with contextlib.suppress(BrokenPipeError):
-                        child.stdin.close()
+                    _close_pipe(child)
         said = log.read_text(errors="replace") if log.exists() else ""
         sys.stderr.write(said)
         return how_it_ended(code, said)
@@ -191,6 +202,12 @@ class ProcessExecutor(BaseExecutor):
         except subprocess.TimeoutExpired:
             child.kill()
             return child.wait()
+
+
+def _close_pipe(child: subprocess.Popen[bytes], said: bytes = b"") -> None:
+    if child.stdin is not None and not child.stdin.closed:
+        with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # it may be dead by now
+            pipe.write(said)
 
 
 def child_environment(

@@ -117,27 +117,32 @@ def _run(
             call = worker if executor.shares_memory else worker.alone()
             try:
                 rows.set_result(executor.execute_trials(call, range(count)))
-            except Exception as error:  # noqa: BLE001 - raised again in the engine's thread
+            # Whatever it is, an exit too: the engine waits for this, and raises it in its thread.
+            except BaseException as error:  # noqa: BLE001
                 rows.set_exception(error)
 
         thread = threading.Thread(target=execute, name="executor", daemon=True)
         thread.start()
         try:
             with ends_on_sigterm():
-                _watch(study, worker, executor, rows)
+                told = _watch(study, worker, executor, rows)
         except BaseException as error:
             _end(study, worker, executor, owned=owned)
             thread.join()
             if isinstance(error, KeyboardInterrupt):
                 return Outcome("interrupted")
             raise
-        return _joint(study, rows.result())
+        return _joint(study, rows.result(), told)
 
 
 def _watch(
     study: optuna.Study, worker: SearchWorker, executor: BaseExecutor, rows: Future[Any]
-) -> None:
-    """Wait for the workers; where they are elsewhere, call the callbacks here."""
+) -> bool:
+    """Wait for the workers; where they are elsewhere, call the callbacks here.
+
+    Returns:
+        Whether the workers were told to end, by SIGTERM.
+    """
     calls, told = not executor.shares_memory, False
     seen = {trial.number for trial in _finished(study)} if calls and worker.callbacks else set()
     while True:
@@ -153,7 +158,7 @@ def _watch(
                     for callback in worker.callbacks:
                         callback(study, trial)
         if is_last:
-            return
+            return told
 
 
 def _is_done(rows: Future[Any]) -> bool:
@@ -178,9 +183,12 @@ def _end(study: optuna.Study, worker: SearchWorker, executor: BaseExecutor, *, o
         executor.shutdown()
 
 
-def _joint(study: optuna.Study, rows: list[Result]) -> Outcome:
+def _joint(study: optuna.Study, rows: list[Result], told: bool) -> Outcome:
     outcomes = [row["result"] for row in rows if isinstance(row["result"], Outcome)]
     failures = [str(row.get("error")) for row in rows if not isinstance(row["result"], Outcome)]
+    if told:
+        outcomes.append(Outcome("interrupted"))
+        failures = []  # of children that had not begun yet: what dies of SIGTERM is not lost
     outcome = joint_outcome(outcomes, failures)
     lost = failures + [str(other.error) for other in outcomes if other.error is not None]
     if outcome.error is None:

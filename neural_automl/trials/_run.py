@@ -318,7 +318,14 @@ def pruned(trial: Trial, reason: str) -> optuna.TrialPruned:
 
 def infeasible(trial: Trial, constraints: Mapping[str, float], reason: str) -> optuna.TrialPruned:
     """Mark a trial as infeasible and return what to raise."""
-    for name, value in constraints.items():
-        trial.set_constraint(name, value)
+    set_constraints(trial, constraints)
     trial.set_user_attr("infeasible", reason)
     return optuna.TrialPruned(f"infeasible: {reason}")
+
+
+def set_constraints(trial: Trial, constraints: Mapping[str, float]) -> None:
+    """Write constraints into a trial, but for those that an attempt before this one wrote."""
+    held = trial._cached_frozen_trial.constraints  # read once: it may be on another machine
+    for name, value in constraints.items():
+        if name not in held:
+            trial.set_constraint(name, value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.evaluation import measure_latency
-from neural_automl.trials._run import infeasible
+from neural_automl.trials._run import infeasible, set_constraints
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -54,18 +54,19 @@ def screen(
         raise infeasible(trial, {**excesses, "memory": excess}, reason)
     excesses |= {str(limit): limit.excess(cost) for limit in soft_constraints}
     with watch.on("storing"):
-        for name, value in excesses.items():
-            trial.set_constraint(name, value)
+        set_constraints(trial, excesses)
 
 
 def check_latency(
     trial: Trial, architecture: Architecture, max_latency: float, device: str
 ) -> None:
-    """Measure the forward pass of one sample, and record it.
+    """Measure the forward pass of one sample, and record it; once for all attempts of a trial.
 
     Raises:
         optuna.TrialPruned: It takes longer than it may.
     """
+    if "latency" in trial.constraints:
+        return
     latency = measure_latency(architecture, device="cpu" if device == "auto" else device)
     trial.set_user_attr("latency", latency.median)
     trial.set_user_attr("latency_iqr", latency.iqr)
@@ -74,4 +75,4 @@ def check_latency(
     if excess > 0:
         reason = f"takes {latency.median:.3g} s a sample, above {max_latency:.3g} s"
         raise infeasible(trial, {"latency": excess}, reason)
-    trial.set_constraint("latency", excess)
+    set_constraints(trial, {"latency": excess})

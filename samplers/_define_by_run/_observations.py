@@ -43,6 +43,7 @@ class Observation:
         violation: How far its constraints are broken, summed; 0 if it is feasible.
         identity: What the configuration is the same as; None where nothing says so, and where it
             may not be tried: it may have no identity then.
+        keys: What `propose_new` shall not propose again: its parameters and its identity.
         skipped: Whether it was not tried, though it might have been.
     """
 
@@ -54,6 +55,7 @@ class Observation:
     intermediate: Mapping[int, float]
     violation: float
     identity: Hashable | None = None
+    keys: frozenset[Hashable] = frozenset()
     skipped: bool = False
 
     @property
@@ -105,14 +107,15 @@ class StudyReader:
         ]
 
     def _observation(self, study_id: int, trial: FrozenTrial) -> Observation:
-        if not trial.state.is_finished():
-            return self._read(trial)
         # Two storages may number alike; the time of the end tells them apart.
         key, end = (study_id, trial._trial_id), trial.datetime_complete
         found = self._finished.get(key)
-        if found is None or found[0] != end:
-            found = self._finished[key] = (end, self._read(trial))
-        return found[1]
+        if found is not None and found[0] == end:  # asked first: a study holds thousands of trials
+            return found[1]
+        observation = self._read(trial)
+        if trial.state.is_finished():
+            self._finished[key] = (end, observation)
+        return observation
 
     def _read(self, trial: FrozenTrial) -> Observation:
         params = trial.params
@@ -137,6 +140,7 @@ class StudyReader:
             intermediate=trial.intermediate_values,
             violation=sum(max(value, 0.0) for value in trial.constraints.values()),
             identity=identity,
+            keys=_keys(params, configuration, identity),
             skipped=SKIPPED in trial.user_attrs,
         )
 
@@ -144,16 +148,17 @@ class StudyReader:
         return {**self.__dict__, "_finished": {}}
 
 
+def _keys(
+    params: Mapping[str, Any], configuration: Configuration | None, identity: Hashable | None
+) -> frozenset[Hashable]:
+    own = () if configuration is None else (configuration.key,)
+    of_identity = () if identity is None else (identity,)
+    return frozenset((*own, values_key(params), *of_identity))
+
+
 def seen_keys(observations: Iterable[Observation]) -> set[Hashable]:
-    """What `propose_new` shall not propose again: each trial's parameters and identity."""
-    seen: set[Hashable] = set()
-    for observation in observations:
-        seen.add(values_key(observation.params))
-        if observation.configuration is not None:
-            seen.add(observation.configuration.key)
-        if observation.identity is not None:
-            seen.add(observation.identity)
-    return seen
+    """What `propose_new` shall not propose again: the keys of every trial."""
+    return set().union(*(observation.keys for observation in observations))
 
 
 def live_params(trial: FrozenTrial) -> dict[str, Any]:

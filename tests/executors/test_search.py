@@ -18,7 +18,7 @@ from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.data import load_data
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import ExecutorError, FallbackWarning, StudyError
-from neural_automl.executor import create_executor
+from neural_automl.executor import BaseExecutor, Result, create_executor
 from neural_automl.studies import load_study
 from tests.executors.searches import (
     SlowEvaluator,
@@ -249,6 +249,22 @@ def test_a_scheduler_that_is_not_there() -> None:
 
 def fail_in_callback(study: Any, trial: Any) -> None:
     raise RuntimeError("the callback is broken")
+
+
+class Leaving(BaseExecutor):
+    def __init__(self) -> None:
+        super().__init__("leaving")
+
+    def execute_trials(self, trial_fn: Any, configs: Any, **kwargs: Any) -> list[Result]:
+        raise SystemExit(7)
+
+    def shutdown(self) -> None:
+        raise AssertionError("it is the test's")
+
+
+def test_an_executor_that_exits_does_not_leave_the_search_waiting(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="7"):
+        search(tmp_path, 2, SlowEvaluator(tmp_path), executor_type=Leaving(), max_workers=2)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import optuna
@@ -14,11 +15,13 @@ from optuna.trial import TrialState
 from neural_automl.samplers._define_by_run import (
     Observation,
     StudyReader,
+    _observations,
     losses,
     propose_new,
     replay,
     seen_keys,
     values_are_known,
+    values_key,
 )
 from tests.samplers.spaces import cells
 
@@ -247,3 +250,22 @@ def test_what_was_not_tried_teaches_nothing_but_is_not_proposed_again() -> None:
     assert (found.skipped, found.teaches) == (True, False)
     assert found.configuration is not None
     assert found.configuration.key in seen_keys([found])
+
+
+def test_the_keys_of_a_finished_trial_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def key(values: Mapping[str, Any]) -> frozenset[tuple[str, Hashable]]:
+        made.append(dict(values))
+        return values_key(values)
+
+    monkeypatch.setattr(_observations, "values_key", key)
+    study = optuna.create_study()
+    for cell in ("cbaa", "cccc"):
+        _add(study, cell, value=1.0)
+    reader = StudyReader(cells, _sorted)
+    first, second = (seen_keys(reader.observations(study)) for _ in range(2))
+
+    expected: set[Hashable] = {values_key(trial.params) for trial in study.trials}
+    assert first == second == expected | {tuple("aabc"), tuple("cccc")}
+    assert len(made) == 2

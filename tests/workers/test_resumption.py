@@ -256,6 +256,33 @@ def test_an_evaluator_without_checkpoints_reports_its_epochs_once(tmp_path: Path
     assert done.intermediate_values == {1: 0.123, 2: 0.2, 3: 0.3}
 
 
+def test_the_constraints_of_a_trial_are_written_once(tmp_path: Path) -> None:
+    study = study_in(tmp_path)
+    limits = {"params": 10**6}
+    sigterm = [1]
+
+    def end_once(architecture: Architecture, epoch: int) -> float:
+        if sigterm and epoch == sigterm.pop():
+            os.kill(os.getpid(), signal.SIGTERM)
+        return epoch / 10
+
+    objective = ArchitectureObjective(
+        small_space(constraints=limits), CurveEvaluator(end_once), epochs=3, max_latency=60.0
+    )
+    with ends_on_sigterm(), pytest.raises(HandedBack):
+        study.optimize(objective, n_trials=1)
+    (waiting,) = study.trials
+    before = {**waiting.constraints, "measured": waiting.user_attrs["latency"]}
+    assert waiting.state == TrialState.WAITING
+    assert {"params <= 1,000,000", "latency"} <= before.keys()
+
+    study.optimize(objective, n_trials=1)  # a warning of Optuna's is an error here
+
+    (done,) = study.trials
+    assert done.state == TrialState.COMPLETE
+    assert {**done.constraints, "measured": done.user_attrs["latency"]} == before
+
+
 def test_a_quota_is_kept(tmp_path: Path) -> None:
     objective = objective_in(tmp_path)
     objective.checkpoint_quota = 100
