@@ -8,6 +8,7 @@ one sees the other's claim; whoever does chooses again.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.study import Study
 
+# So often, with so many seconds between, a storage is asked for a trial that it does not show yet.
+_PATIENCE: Final = 1000
+_PAUSE: Final = 0.005
 #: Study attribute that says why there is nothing more to propose.
 STOP_REASON: Final = "stop_reason"
 EXHAUSTED: Final = "space exhausted"
@@ -45,6 +49,28 @@ class Held:
     configuration: Configuration | None
     keys: frozenset[Hashable]
     settled: bool
+
+
+def _every_trial(study: Study) -> list[FrozenTrial]:
+    """Return the trials of a study, each at the place of its number.
+
+    From the storage, as some pruners show samplers a study of fewer trials. Where threads share a
+    storage, Optuna's cache may for a moment hold a trial and not the one before it, which another
+    thread has made and is about to enter: then it is asked again.
+
+    Raises:
+        RuntimeError: A trial stays away.
+    """
+    trials: list[FrozenTrial] = []
+    for _ in range(_PATIENCE):
+        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        if not trials or trials[-1].number == len(trials) - 1:
+            return trials
+        time.sleep(_PAUSE)
+    raise RuntimeError(
+        f"the storage holds {len(trials)} trials of the study {study.study_name!r}, but the last "
+        f"has the number {trials[-1].number}"
+    )
 
 
 class Claims:
@@ -74,8 +100,7 @@ class Claims:
         Returns:
             Every trial of the study, ordered by number.
         """
-        # From the storage, as some pruners show samplers a study of fewer trials.
-        trials = study._storage.get_all_trials(study._study_id, deepcopy=False)
+        trials = _every_trial(study)
         self._open.update(range(len(self._held), len(trials)))
         for number in sorted(self._open):
             held = _EMPTY if number == but else self._read(trials[number])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
+from neural_automl.samplers._define_by_run._claims import _every_trial
 from neural_automl.samplers.feasible import FeasibleSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
 from tests.samplers.spaces import cells, cells_value
@@ -59,3 +61,35 @@ def test_processes_share_the_work(tmp_path: Path, kind: str, name: str) -> None:
     assert len(trained) == len(set(trained)) == 48
     assert study.user_attrs == {"stop_reason": "space exhausted"}
     assert {t.state for t in study.trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def late_storage(*, misses: int) -> tuple[optuna.Study, list[int]]:
+    """A study of three trials whose storage shows the second one only after some reads."""
+    study = optuna.create_study()
+    for _ in range(3):
+        study.tell(study.ask(), 1.0)
+    storage, lengths = study._storage, list[int]()
+    whole = storage.get_all_trials
+
+    def get_all_trials(*arguments: Any, **options: Any) -> list[FrozenTrial]:
+        trials = whole(*arguments, **options)
+        if len(lengths) < misses:
+            trials = [trial for trial in trials if trial.number != 1]
+        lengths.append(len(trials))
+        return trials
+
+    storage.get_all_trials = get_all_trials  # type: ignore[method-assign]
+    return study, lengths
+
+
+def test_a_trial_that_another_thread_is_about_to_enter_is_waited_for() -> None:
+    study, lengths = late_storage(misses=2)
+    assert [trial.number for trial in _every_trial(study)] == [0, 1, 2]
+    assert lengths == [2, 2, 3]
+
+
+def test_a_trial_that_stays_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("neural_automl.samplers._define_by_run._claims._PAUSE", 0.0)
+    study, _ = late_storage(misses=10**6)
+    with pytest.raises(RuntimeError, match=r"holds 2 trials .* but the last has the number 2"):
+        _every_trial(study)
