@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.samplers._define_by_run import (
+    AnnouncingSampler,
     Configuration,
     ConfigurationSampler,
     PerStudy,
     Suggest,
 )
-from neural_automl.samplers._define_by_run._claims import Claims
+from neural_automl.samplers._define_by_run._claims import Claims, write_claim
 from neural_automl.samplers._define_by_run._exclusive import claim_first, give_up
 from neural_automl.samplers._define_by_run._judge import Judge
 from neural_automl.samplers.feasible._guide import Guide
@@ -43,7 +44,8 @@ class ExclusiveSampler(ConfigurationSampler):
     study than the one that there is.
 
     Args:
-        base: Proposes; it reads the study as it is.
+        base: Chooses, from the study as it is; it announces nothing, as a claim that is held while
+            another is looked for could keep two workers from the last that is left.
         suggest: The define-by-run function of the base.
         feasible: By how much a result may not be tried; 0 and below: it may.
         identity: What is equal for results that are the same in effect.
@@ -52,7 +54,7 @@ class ExclusiveSampler(ConfigurationSampler):
 
     def __init__(
         self,
-        base: ConfigurationSampler,
+        base: AnnouncingSampler,
         *,
         suggest: Suggest,
         feasible: Callable[[Any], float],
@@ -65,7 +67,7 @@ class ExclusiveSampler(ConfigurationSampler):
         self._memories: PerStudy[_Memory] = PerStudy()
 
     @property
-    def base(self) -> ConfigurationSampler:
+    def base(self) -> AnnouncingSampler:
         """The sampler that proposes."""
         return self._base
 
@@ -80,8 +82,9 @@ class ExclusiveSampler(ConfigurationSampler):
             optuna.TrialPruned: Nothing that is feasible is left.
             NoFeasibleArchitectureError: Nothing that is feasible is known.
         """
-        first = self._base.propose(study, trial, fixed, rng)
+        first = self._base.choose(study, trial, fixed, rng)
         if fixed:
+            write_claim(study, trial, first.values)
             return first
         with self._memories.lock:
             memory = self._memories.of(

@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler
 
 from neural_automl._options import check_options, lookup
 from neural_automl.architecture_space import ArchitectureSpace, as_constraints
+from neural_automl.samplers._define_by_run import AnnouncingSampler
 from neural_automl.samplers.feasible import FeasibleSampler
 from neural_automl.samplers.grid import ExhaustiveSampler
 from neural_automl.search_strategies._auto import pick_strategy
@@ -121,6 +122,7 @@ class _Ours:
         if options.get("features") is not None:
             options["features"] = FeaturesOf(space, options["features"])
         base = make(suggest, feasible=KeepsLimits(limits), identity=identity, seed=seed, **options)
+        assert isinstance(base, AnnouncingSampler)  # all but the grid are
         return ExclusiveSampler(
             base, suggest=suggest, feasible=limits, identity=identity, seed=seed
         )

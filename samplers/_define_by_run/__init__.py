@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neural_automl.samplers._define_by_run._announce import announced
+from neural_automl.samplers._define_by_run._announce import AnnouncingSampler
 from neural_automl.samplers._define_by_run._claims import EXHAUSTED, STOP_REASON
 from neural_automl.samplers._define_by_run._configuration import (
     Configuration,
@@ -56,6 +56,7 @@ __all__ = [
     "EXHAUSTED",
     "SKIPPED",
     "STOP_REASON",
+    "AnnouncingSampler",
     "Configuration",
     "ConfigurationSampler",
     "Feasible",
@@ -65,7 +66,6 @@ __all__ = [
     "RecordingTrial",
     "StudyReader",
     "Suggest",
-    "announced",
     "changeable",
     "PerStudy",
     "check_at_least",

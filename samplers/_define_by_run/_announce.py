@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl.samplers._define_by_run._claims import write_claim
 from neural_automl.samplers._define_by_run._configuration import (
@@ -13,7 +15,7 @@ from neural_automl.samplers._define_by_run._configuration import (
     trial_rng,
 )
 from neural_automl.samplers._define_by_run._observations import live_params
-from neural_automl.samplers._define_by_run._recording import Suggest
+from neural_automl.samplers._define_by_run._sampler import ConfigurationSampler
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,41 +28,44 @@ _ATTEMPTS: Final = 20
 _WAIT: Final = 0.05
 
 
-def announced(
-    suggest: Suggest,
-    study: Study,
-    trial: FrozenTrial,
-    rng: np.random.Generator,
-    seed: int | None,
-    propose: Callable[[np.random.Generator], Configuration],
-) -> Configuration:
-    """Propose, tell it to the others, and propose again where one of them told the same.
+class AnnouncingSampler(ConfigurationSampler):
+    """Tells each proposal to the other workers, and proposes again where one of them told the same.
 
-    Of two equal proposals, who told later sees the other, which may have finished by then. Cheaper
-    than `claim_first`, and not exact: after twenty equal proposals the last one stays.
-
-    Args:
-        suggest: The define-by-run function.
-        study: The study.
-        trial: The trial that is being sampled.
-        rng: The random numbers of the first attempt.
-        seed: Of the random numbers of further attempts, together with the number of the trial.
-        propose: Makes a proposal from the study as it is when it is called.
+    A subclass writes `choose`. Of two equal proposals, who told later sees the other, which may
+    have finished by then. Cheaper than `claim_first`, and not exact: after twenty equal proposals
+    the last one stays.
     """
-    proposed = None
-    for attempt in range(1, _ATTEMPTS + 1):
-        before = study.get_trials(deepcopy=False)
-        finished = {other.number for other in before if other.state.is_finished()}
-        proposed = propose(rng)
-        write_claim(study, trial, proposed.values)
-        rivals = (
-            replay(suggest, live_params(other))
-            for other in study.get_trials(deepcopy=False)
-            if other.number not in finished and other.number != trial.number
-        )
-        if not any(rival is not None and rival.key == proposed.key for rival in rivals):
-            break
-        time.sleep(_WAIT * float(rng.random()))
-        rng = trial_rng(seed, trial.number, f"claim {attempt}")
-    assert proposed is not None
-    return proposed
+
+    @abstractmethod
+    def choose(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
+    ) -> Configuration:
+        """Choose a configuration from the study as it is, and tell nobody.
+
+        Args:
+            study: The study; do not change it.
+            trial: The trial that is being sampled.
+            fixed: Values that hold whatever is chosen.
+            rng: The random numbers of this attempt.
+        """
+
+    def propose(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
+    ) -> Configuration:
+        """Propose what `choose` gives, and hold it against workers that ask at once."""
+        for attempt in itertools.count(1):
+            before = study.get_trials(deepcopy=False)
+            finished = {other.number for other in before if other.state.is_finished()}
+            proposed = self.choose(study, trial, fixed, rng)
+            write_claim(study, trial, proposed.values)
+            rivals = (
+                replay(self._suggest, live_params(other))
+                for other in study.get_trials(deepcopy=False)
+                if other.number not in finished and other.number != trial.number
+            )
+            is_told = any(rival is not None and rival.key == proposed.key for rival in rivals)
+            if not is_told or attempt == _ATTEMPTS:
+                return proposed
+            time.sleep(_WAIT * float(rng.random()))
+            rng = trial_rng(self._seed, trial.number, f"claim {attempt}")
+        raise AssertionError("unreachable")

@@ -59,8 +59,8 @@ class ConfigurationSampler(BaseSampler):
         """Propose the configuration of a trial.
 
         Called once for each trial, before its first parameter is suggested; several threads may
-        call it at once. Workers that ask at the same time see the same trials: `announced` and
-        `claim_first` keep them from proposing the same.
+        call it at once. Workers that ask at the same time see the same trials:
+        `AnnouncingSampler` and `claim_first` keep them from proposing the same.
 
         Args:
             study: The study; do not change it.

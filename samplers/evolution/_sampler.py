@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from neural_automl.samplers._define_by_run import (
+    AnnouncingSampler,
     Configuration,
-    ConfigurationSampler,
     Feasible,
     Identity,
     Observation,
     StudyReader,
     Suggest,
-    announced,
     changeable,
     check_at_least,
     crossover,
@@ -43,7 +42,7 @@ class _Member:
     rank: float
 
 
-class EvolutionSampler(ConfigurationSampler):
+class EvolutionSampler(AnnouncingSampler):
     """Proposes mutations and crossings of the better trials of a study.
 
     Each proposal rebuilds the population from the study, so any number of workers share one, and
@@ -115,23 +114,10 @@ class EvolutionSampler(ConfigurationSampler):
         self._identity = identity
         self._reader = StudyReader(suggest, identity, feasible)
 
-    def propose(
+    def choose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
-        """Propose a child of the population, or a random configuration at the start."""
-        return announced(
-            self._suggest,
-            study,
-            trial,
-            rng,
-            self._seed,
-            lambda numbers: self.child(study, trial, fixed, numbers),
-        )
-
-    def child(
-        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
-    ) -> Configuration:
-        """What `propose` proposes, not announced to other workers."""
+        """Choose a child of the population, or a random configuration at the start."""
         observations = self._reader.observations(study, but=trial.number)
         seen = seen_keys(observations)
         population = self._population(study, observations)

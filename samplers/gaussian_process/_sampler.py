@@ -11,14 +11,13 @@ from optuna.trial import TrialState
 
 from neural_automl.exceptions import FallbackWarning
 from neural_automl.samplers._define_by_run import (
+    AnnouncingSampler,
     Configuration,
-    ConfigurationSampler,
     Feasible,
     Identity,
     Observation,
     StudyReader,
     Suggest,
-    announced,
     check_at_least,
     draw,
     losses,
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 _N_SHOWN = 20
 
 
-class GaussianProcessSampler(ConfigurationSampler):
+class GaussianProcessSampler(AnnouncingSampler):
     """Bayesian optimisation of whole configurations, also of spaces with conditional choices.
 
     A Gaussian process learns from the trials of the study: from complete ones by the rank of their
@@ -127,29 +126,17 @@ class GaussianProcessSampler(ConfigurationSampler):
             suggest, feasible=feasible, identity=identity, n_startup_trials=n_startup_trials
         )
 
-    def propose(
+    def choose(
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
-        """Propose where the acquisition function is largest, or at random at the start."""
-        return announced(
-            self._suggest,
-            study,
-            trial,
-            rng,
-            self._seed,
-            lambda numbers: self._propose(study, trial, fixed, numbers),
-        )
-
-    def _propose(
-        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
-    ) -> Configuration:
+        """Choose where the acquisition function is largest, or at random at the start."""
         observations = self._reader.observations(study, but=trial.number)
         seen = seen_keys(observations)
         found = None
         finished = [o for o in observations if o.teaches and o.configuration is not None]
         if len(finished) >= self._n_startup_trials:
             if trial.number % 2 and _are_mostly_pruned(finished):
-                return self._evolution.child(study, trial, fixed, rng)
+                return self._evolution.choose(study, trial, fixed, rng)
             running = [
                 o.configuration
                 for o in observations

@@ -379,13 +379,13 @@ def test_where_most_were_pruned_every_other_proposal_is_a_mutation(
     monkeypatch: pytest.MonkeyPatch, pruned: bool, expected: list[int]
 ) -> None:
     asked: list[int] = []
-    child = EvolutionSampler.child
+    child = EvolutionSampler.choose
 
     def noted(self: Any, study: Any, trial: Any, fixed: Any, rng: Any) -> Any:
         asked.append(trial.number)
         return child(self, study, trial, fixed, rng)
 
-    monkeypatch.setattr(EvolutionSampler, "child", noted)
+    monkeypatch.setattr(EvolutionSampler, "choose", noted)
     sampler = GaussianProcessSampler(cells, n_startup_trials=6, seed=0)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for number in range(12):

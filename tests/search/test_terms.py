@@ -102,7 +102,7 @@ def test_an_evaluator_is_no_data(tmp_path: Path) -> None:
     ("metrics", "message"),
     [
         ("mae", "did you mean val_mae"),
-        ("val_acuracy", "did you mean accuracy"),
+        ("val_acuracy", "did you mean val_accuracy"),
         ("val_mse", "for a classification must be among accuracy"),
     ],
     ids=str,
