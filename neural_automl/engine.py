@@ -37,6 +37,8 @@ from neural_automl.studies import (
     storage_errors,
     storage_url,
 )
+from neural_automl.tracking import Tracker
+from neural_automl.tracking._create import TrackFunction, make_tracker, prepare
 from neural_automl.warm_start import ZERO_COST
 from neural_automl.workers._budget import set_budget
 from neural_automl.workers._settings import recorded
@@ -88,9 +90,14 @@ class AutoMLEngine:
         predictor: Whether networks that are likely poor are not trained: see
             ``ArchitectureObjective``; afterwards the attribute ``predictor`` is what predicted.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
+        tracking: ``mlflow``, ``tensorboard`` or ``wandb``, a ``Tracker`` or a function: each
+            training is a run there; see ``tracking.create_tracker``.
+        tracking_options: Of that name, as ``{"project": "digits"}``. They stay in this program: a
+            worker that joins from elsewhere says itself where it tracks.
 
     Raises:
         ValueError: A name is unknown, or an option does not go with another.
+        ImportError: The tracker's package is not installed.
 
     Example:
         >>> import tempfile
@@ -128,6 +135,8 @@ class AutoMLEngine:
         warm_start_options: Mapping[str, Any] | None = None,
         predictor: bool = False,
         strict: bool = False,
+        tracking: str | Tracker | TrackFunction | None = None,
+        tracking_options: Mapping[str, Any] | None = None,
     ) -> None:
         check_names(storage, study_name, metrics)
         self.search_strategy = search_strategy
@@ -153,6 +162,7 @@ class AutoMLEngine:
         self.seed = seed
         self.value: Literal["last", "best"] = value
         self.strict = strict
+        self.tracker = make_tracker(tracking, tracking_options)
         self._sampler_options = _given(
             acquisition_function=acquisition_function, n_startup_trials=n_initial_random
         )
@@ -226,6 +236,7 @@ class AutoMLEngine:
             DataError: The data does not fit the space.
             StudyError: The database can't be used, the study searches another space, or three
                 trials in a row failed.
+            TrackingError: The tracker can't begin.
         """
         if max_trials < 1:
             raise ValueError(f"`max_trials` must be at least 1 but got {max_trials}")
@@ -246,6 +257,7 @@ class AutoMLEngine:
                 begin_warm(
                     study, objective, earlier, self._warm_options, self.executor, self.max_workers
                 )
+            prepare(self.tracker, study.study_name)
             set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
             worker = SearchWorker(
                 self.storage,
@@ -313,6 +325,7 @@ class AutoMLEngine:
             rungs=self.rungs,
             zero_cost=proxies_of(self.warm_start, self._warm_options),
             predictor=self._predicts,
+            tracking=self.tracker,
             **_given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 

@@ -13,6 +13,7 @@ The tree::
     ├── StudyError                   a study or its database that cannot be used
     ├── ExecutorError                workers that died, or a cluster that is gone
     ├── CheckpointError              a training's state that cannot be kept or read
+    ├── TrackingError                a tracker of experiments that cannot begin
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
         ├── OutOfMemoryError         the device has no room for the network
@@ -181,6 +182,10 @@ class ExecutorError(NeuralAutoMLError):
 
 class CheckpointError(NeuralAutoMLError):
     """A training's state cannot be kept, or what was kept cannot be read."""
+
+
+class TrackingError(NeuralAutoMLError):
+    """A tracker of experiments cannot begin."""
 
 
 class EvaluationError(NeuralAutoMLError):

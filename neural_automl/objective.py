@@ -30,6 +30,9 @@ from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
+from neural_automl.tracking import Tracker
+from neural_automl.tracking._create import TrackFunction, make_tracker
+from neural_automl.tracking._live import Tracking
 from neural_automl.trials._ledger import Stopwatch
 from neural_automl.trials._memory import MemoryLimits
 from neural_automl.trials._run import COST_METRICS as COST_METRICS
@@ -91,10 +94,14 @@ class ArchitectureObjective:
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
         zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
         predictor: Whether likely poor networks are skipped, or what predicts them.
+        tracking: Where each training is a run, which is written while it trains: see
+            ``tracking.create_tracker``. A tracker that fails costs the run, not the training: a
+            ``FallbackWarning`` says so, and the trial keeps why (``no_tracking``).
 
     Raises:
         SpaceError: A constraint breaks a rule.
         ValueError: An option is out of its range, or does not go with another.
+        ImportError: The tracker's package is not installed.
 
     Example:
         >>> from neural_automl.architecture_space import Choice, Layer
@@ -131,6 +138,7 @@ class ArchitectureObjective:
         reduction_factor: int = 3,
         zero_cost: Sequence[str] = (),
         predictor: PerformancePredictor | bool = False,
+        tracking: str | Tracker | TrackFunction | None = None,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -167,6 +175,7 @@ class ArchitectureObjective:
         self.artifact_store = artifact_store
         self.checkpoints = checkpoints
         self.checkpoint_quota = checkpoint_quota
+        self.tracker = make_tracker(tracking)
         self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
@@ -355,11 +364,12 @@ class ArchitectureObjective:
             checkpoints = Checkpoints(store, trial, quota=self.checkpoint_quota)
             self._leftovers.note(store, trial)
         run = TrialRun(trial, self.metrics, epochs, watch, lease, checkpoints, before=start.before)
+        tracking = Tracking(self.tracker, trial, self.metrics, architecture, run, watch)
         context = EvaluationContext(
             epochs=epochs,
             seed=start.seed(self.seed),
             device=self.device,
-            report=run.report,
+            report=tracking.report,
             should_stop=run.should_stop,
             load_checkpoint=run.load_checkpoint,
             save_checkpoint=run.save_checkpoint,
@@ -370,18 +380,20 @@ class ArchitectureObjective:
             trial.set_user_attr("max_epochs", epochs)
             trial.set_user_attr("seed", context.seed)
             trial.set_user_attr("device", self._device_name())
-        with checkpoints or contextlib.nullcontext():
-            metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
-        run.check_lease()
-        with watch.on("storing"):
-            run.record(metrics)
-            if run.stopped:
-                raise run.stop()
-            values = self._values(architecture, metrics)
-            start.check(run.weights)
-            if store is not None:
-                save_artifacts(store, trial, architecture, run.weights, run.curve)
-            start.end(run, values)
+        with tracking:
+            with checkpoints or contextlib.nullcontext():
+                metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
+            run.check_lease()
+            with watch.on("storing"):
+                run.record(metrics)
+                if run.stopped:
+                    raise run.stop()
+                values = self._values(architecture, metrics)
+                start.check(run.weights)
+                if store is not None:
+                    save_artifacts(store, trial, architecture, run.weights, run.curve)
+                start.end(run, values)
+                tracking.values = values
         return values
 
     def _epochs(self, architecture: Architecture) -> int:
