@@ -45,6 +45,8 @@ from neural_automl.commands._arguments import (
     TimedTrialsOption,
     TimeoutOption,
     TimingOption,
+    TrackOption,
+    TrackOptionsOption,
     TrialsOption,
     WarmStartOption,
     WarmStartTrialsOption,
@@ -53,6 +55,7 @@ from neural_automl.commands._arguments import (
     parse_space,
     pruner_options,
     read_space,
+    tracking_options,
     warm_start_options,
 )
 from neural_automl.commands._retrain import retrain
@@ -160,6 +163,8 @@ def search(
     warm_start: WarmStartOption = None,
     warm_start_trials: WarmStartTrialsOption = None,
     candidates: CandidatesOption = None,
+    track: TrackOption = None,
+    track_option: TrackOptionsOption = None,
     resume: ResumeOption = False,
     imports: ImportOption = None,
 ) -> None:
@@ -183,7 +188,7 @@ def search(
             rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             backend=backend,
-            early_stopping_options=pruner_options(early_stopping_option or ()),
+            early_stopping_options=pruner_options(early_stopping_option),
             device=device,
             output_dir=output,
             storage=storage,
@@ -196,6 +201,8 @@ def search(
             warm_start_options=warm_start_options(
                 warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None
             ),
+            tracking=track,
+            tracking_options=tracking_options(track_option),
         )
     if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
         raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")

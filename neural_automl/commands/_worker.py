@@ -14,9 +14,13 @@ from neural_automl.commands._arguments import (
     ImportOption,
     StorageOption,
     StudyOption,
+    TrackOption,
+    TrackOptionsOption,
     import_modules,
+    tracking_options,
 )
 from neural_automl.exceptions import NeuralAutoMLError
+from neural_automl.tracking._create import make_tracker
 
 if TYPE_CHECKING:
     import optuna
@@ -57,17 +61,25 @@ def worker(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    track: TrackOption = None,
+    track_option: TrackOptionsOption = None,
     imports: ImportOption = None,
 ) -> None:
     """Join a search: propose and train networks of its study until its budget is spent.
 
     Started at any time, on any machine that reaches the study's database and has the data. Space,
-    strategy, early stopping and budget are read from the study.
+    strategy, early stopping and budget are read from the study; where runs are tracked is not.
 
     [bold]Example:[/bold] neural-automl worker --storage results/study.db
     """
     from neural_automl.search._joining import Joining
 
+    try:
+        tracker = make_tracker(track, tracking_options(track_option))
+    except (TypeError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    except ImportError as error:  # it says what to install
+        raise NeuralAutoMLError(str(error)) from error
     joining = Joining(storage, study, device=device)
     trainer = joining.make_evaluator(data) if evaluator is None else load_evaluator(evaluator)
     folder = artifacts or joining.artifacts()
@@ -78,7 +90,7 @@ def worker(
             err=True,
         )
     typer.echo(f"joined the study {joining.study.study_name}")
-    outcome = joining.run(trainer, artifacts=folder, callbacks=[_tell])
+    outcome = joining.run(trainer, artifacts=folder, callbacks=[_tell], tracker=tracker)
     typer.echo(f"left: {outcome.reason}")
     if outcome.reason == "interrupted":
         raise typer.Exit(130)

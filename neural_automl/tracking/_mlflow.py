@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import time
 from collections.abc import Mapping
@@ -97,6 +98,7 @@ class MLflowTracker(Tracker):
 class _Run(TrackedRun):
     def __init__(self, client: Any, run_id: str) -> None:
         self._client = client
+        self._logged: set[str] = set()
         self.id = run_id
 
     def describe(self, trial: TrackedTrial) -> None:
@@ -111,14 +113,15 @@ class _Run(TrackedRun):
     def log(self, epoch: int, metrics: Mapping[str, float]) -> None:
         now = int(time.time() * 1000)
         rows = [Metric(mlflow_name(name), value, now, epoch) for name, value in metrics.items()]
+        self._logged.update(metrics)
         if rows:
             self._client.log_batch(self.id, metrics=rows)
 
     def end(self, end: TrackedEnd) -> None:
-        # The value under its metric's own name would stand among the epochs.
+        # What is told to the study has a name of its own: a metric's holds its epochs.
         values = {f"value.{name}": value for name, value in end.values.items()}
-        best = {name: value for name, value in end.metrics.items() if "." in name}
-        self.log(0, {**best, **values})
+        rest = {name: end.metrics[name] for name in end.metrics if name not in self._logged}
+        self.log(0, {**rest, **values})
         tags = [RunTag("state", end.state)]
         if end.reason:
             tags.append(RunTag("reason", end.reason[:_LONGEST_TAG]))
@@ -136,4 +139,9 @@ def mlflow_name(name: str) -> str:
         ('layers.2.0.kernel_size', 'a_b')
     """
     dotted = re.sub(r"\[(\w+)\]", r".\1", name)
-    return re.sub(r"[^\w\-. :/]", "_", dotted, flags=re.ASCII)
+    plain = re.sub(r"[^\w\-. :/]", "_", dotted, flags=re.ASCII)
+    # MLflow may make a file of it, and takes no name that another is the same file as.
+    if posixpath.normpath(plain) != plain or plain.startswith(("/", "..")) or plain == ".":
+        plain = plain.replace("/", "_")
+        return plain if plain.strip(".") else plain.replace(".", "_")
+    return plain
