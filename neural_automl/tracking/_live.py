@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 RUN: Final = "tracking_run"
 #: Attribute of a trial: why its run is not there, or ends early.
 NO_TRACKING: Final = "no_tracking"
-_COSTS: Final = ("params", "macs", "peak_memory_bytes", "depth")
-_TAGS: Final = (
+_COSTS: Final[Sequence[str]] = ("params", "macs", "peak_memory_bytes", "depth")
+_TAGS: Final[Sequence[str]] = (
     "architecture_key",
     "training_key",
     "worker",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,18 +90,11 @@ class _Run(TrackedRun):
         if end.reason:
             summary["reason"] = end.reason
         self._run.summary.update(summary)
-        if end.files:
-            self._keep(end.files)
+        for name, text in end.files.items():
+            file = Path(self._run.dir, name)
+            file.write_text(text, encoding="utf-8")
+            self._run.save(str(file), base_path=self._run.dir, policy="now")
         self._run.finish(exit_code=1 if end.state == "FAIL" else 0)
-
-    def _keep(self, files: Mapping[str, str]) -> None:
-        artifact = wandb.Artifact(f"network-{self.id}", type="network")
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in files.items():
-                file = Path(folder, name)
-                file.write_text(text, encoding="utf-8")
-                artifact.add_file(str(file), policy="mutable")
-            self._run.log_artifact(artifact)
 
 
 def _run_id(trial: TrackedTrial) -> str:

@@ -48,6 +48,7 @@ SLOW = (
     "docs/report.md",
     "docs/retrain.md",
     "docs/search.md",
+    "docs/tracking.md",
     "docs/workers.md",
 )
 #: The head and tail around layers that stand alone.

@@ -149,10 +149,9 @@ def _wandb(folder: Path, study: str) -> list[Seen]:
                     seen.results[key] = value
             if record.HasField("exit"):
                 seen.status = str(record.exit.exit_code)
-            if record.request.HasField("log_artifact") or record.HasField("artifact"):
-                entries = record.artifact or record.request.log_artifact.artifact
-                for entry in entries.manifest.contents:
-                    seen.files[entry.path] = Path(entry.local_path).read_text(encoding="utf-8")
+        for each in (file.parent / "files").glob("[cm]*.*"):
+            if each.suffix in (".py", ".json") and "-" not in each.name:
+                seen.files[each.name] = each.read_text(encoding="utf-8")
         seen.tags = json.loads(config.pop("tags"))
         seen.params = {
             key: f"{value:g}" if isinstance(value, float) else str(value)
