@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,8 +134,7 @@ def _wandb(folder: Path, study: str) -> list[Seen]:
     runs = []
     for file in sorted((folder / "wandb").glob("offline-run-*/*.wandb")):
         seen, config = Seen(), dict[str, str]()
-        for data in _log_records(file.read_bytes()):
-            record = Record.FromString(data)
+        for record in _whole(file, Record):
             for item in [*record.run.config.update, *record.config.update]:
                 config[item.key] = item.value_json
             row = {item.key or item.nested_key[0]: item.value_json for item in record.history.item}
@@ -162,6 +162,17 @@ def _wandb(folder: Path, study: str) -> list[Seen]:
         if seen.tags["study"] == study:
             runs.append(seen)
     return runs
+
+
+def _whole(file: Path, kind: Any) -> list[Any]:
+    """Return the records of a run once its last is there: another process writes them."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        records = [kind.FromString(data) for data in _log_records(file.read_bytes())]
+        if any(record.HasField("exit") for record in records):
+            return records
+        time.sleep(0.2)
+    raise AssertionError(f"{file} does not end")
 
 
 def _log_records(content: bytes) -> Iterator[bytes]:
