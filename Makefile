@@ -10,7 +10,7 @@ TRIALS ?= 20
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick verify lint format clean
+.PHONY: help demo test quick verify lint format audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,12 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev  ## Put imports and lines in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+audit: $(VENV)/.installed-dev  ## Look for known weaknesses of all that is installed; fails too where the index knows none
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip -qq --disable-pip-version-check install pip-audit
+	$(BIN)/python -m pip list --format=freeze --exclude-editable | sed 's/+cpu$$//' >$(VENV)/audit/installed.txt
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r $(VENV)/audit/installed.txt
 
 clean:  ## Remove .venv, results and what builds and checks leave behind
 	rm -rf $(VENV) build dist results *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
