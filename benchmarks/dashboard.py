@@ -35,7 +35,7 @@ from neural_automl.report import publish
 
 make_study = runpy.run_path(str(Path(__file__).with_name("report.py")))["make_study"]
 
-WHOLE_RATIO, AGAIN_RATIO = 1.5, 1.5
+WHOLE_RATIO, AGAIN_RATIO = 1.5, 2.0
 #: What a search writes beside what benchmarks/report.py has, of the usual length.
 FURTHER: dict[str, Any] = {
     "depth": 8,
