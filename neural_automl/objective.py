@@ -30,6 +30,7 @@ from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.studies import artifact_store_of
+from neural_automl.trials._attributes import write_attributes
 from neural_automl.trials._ledger import Stopwatch
 from neural_automl.trials._memory import MemoryLimits
 from neural_automl.trials._run import COST_METRICS as COST_METRICS
@@ -326,8 +327,7 @@ class ArchitectureObjective:
         watcher = self._announced[trial.study]
         with Lease(trial, own_name(), look=lambda: recover(trial.study, watcher)) as lease:
             with watch.on("storing"):
-                for name, value in prints.items():
-                    trial.set_user_attr(name, value)
+                write_attributes(trial, prints)
                 known = self._known.find_or_claim(trial, claim, watch)
             if known is not None:
                 return self._values(architecture, take_over(trial, known))
@@ -367,9 +367,9 @@ class ArchitectureObjective:
             keep_weights=run.keep_weights,
         )
         with watch.on("storing"):
-            trial.set_user_attr("max_epochs", epochs)
-            trial.set_user_attr("seed", context.seed)
-            trial.set_user_attr("device", self._device_name())
+            write_attributes(
+                trial, {"max_epochs": epochs, "seed": context.seed, "device": self._device_name()}
+            )
         with checkpoints or contextlib.nullcontext():
             metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
         run.check_lease()
