@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import optuna
 
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
-from neural_automl.artifacts import save_artifacts
-from neural_automl.checkpoints import Checkpoints, Leftovers
 from neural_automl.early_stopping import check_pruner
 from neural_automl.evaluation import (
     EvaluationContext,
@@ -29,8 +27,8 @@ from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
-from neural_automl.studies import artifact_store_of
 from neural_automl.trials._attributes import write_attributes
+from neural_automl.trials._keeping import Keeping
 from neural_automl.trials._ledger import Stopwatch
 from neural_automl.trials._memory import MemoryLimits
 from neural_automl.trials._run import COST_METRICS as COST_METRICS
@@ -84,6 +82,9 @@ class ArchitectureObjective:
         checkpoints: Whether the state of a training is kept there after each epoch, so that a trial
             whose worker dies goes on from its last one.
         checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
+        keep_weights: Of how many of the best trials the weights are kept; None keeps all. With
+            several metrics, of those that fewer than so many others beat in one and are no worse
+            in any: all of the Pareto front. See ``remove_weights``.
         fidelity: What is less on a lower rung: ``epochs``.
         rungs: Epochs of short trainings, rising, and of the whole one at the end. Every network
             is trained for the first; the best go on to the next from their weights, in a trial of
@@ -127,6 +128,7 @@ class ArchitectureObjective:
         artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
         checkpoints: bool = True,
         checkpoint_quota: int | None = None,
+        keep_weights: int | None = None,
         fidelity: Literal["epochs"] = "epochs",
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
@@ -151,7 +153,7 @@ class ArchitectureObjective:
             raise ValueError(f"`fidelity` must be 'epochs' but got {fidelity!r}")
         self.rungs = None if rungs is None else Rungs(tuple(rungs), reduction_factor)
         if self.rungs is not None:
-            check_rungs(self.rungs, self.metrics, COST_METRICS, epochs, reuse)
+            check_rungs(self.rungs, self.metrics, COST_METRICS, epochs, reuse, keep_weights)
             epochs = self.rungs.epochs[-1]
         self.constraints: tuple[Constraint, ...] = (
             *space.constraints,
@@ -165,9 +167,9 @@ class ArchitectureObjective:
         self.seed = seed
         self.device = device
         self.value = value
-        self.artifact_store = artifact_store
-        self.checkpoints = checkpoints
-        self.checkpoint_quota = checkpoint_quota
+        self.keeping = Keeping(
+            artifact_store, checkpoints=checkpoints, quota=checkpoint_quota, weights=keep_weights
+        )
         self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
@@ -176,7 +178,6 @@ class ArchitectureObjective:
         # By reference: an identity is given anew once a study is gone.
         self._announced: weakref.WeakKeyDictionary[optuna.Study, Watch]
         self._announced = weakref.WeakKeyDictionary()
-        self._leftovers = Leftovers()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_announced"}
@@ -240,7 +241,15 @@ class ArchitectureObjective:
         They are needed until a trial is told, which is after this objective has returned. Each call
         tidies up after the one before; ``AutoMLEngine`` does so at the end.
         """
-        self._leftovers.remove()
+        self.keeping.tidy()
+
+    def remove_weights(self, study: optuna.Study) -> None:
+        """Remove the weights of trials that fell out of the best ``keep_weights``.
+
+        For the end of a ``study.optimize``; ``AutoMLEngine`` does so by itself. A trial that is
+        none of the best when it ends keeps none from the start.
+        """
+        self.keeping.remove_weights(study)
 
     def finish(self, study: optuna.Study) -> None:
         """Bring the best network to the last rung, where none has got there yet.
@@ -280,7 +289,7 @@ class ArchitectureObjective:
         if study not in self._announced:
             agree(study, self.terms())
             check_pruner(study)
-            if self.rungs is not None and self._store(study) is None:
+            if self.rungs is not None and self.keeping.store_of(study) is None:
                 raise StudyError(
                     "rungs keep weights from one training to the next: give `artifact_store`, as "
                     "there is none beside this study's storage"
@@ -288,9 +297,6 @@ class ArchitectureObjective:
             self._memory.read(study)
             self._known.open(study)
             self._announced[study] = Watch()
-
-    def _store(self, study: optuna.Study) -> ArtifactStore | None:
-        return artifact_store_of(study) if self.artifact_store == "auto" else self.artifact_store
 
     def _suggest(self, trial: Trial, watch: Stopwatch) -> Architecture:
         try:
@@ -349,11 +355,7 @@ class ArchitectureObjective:
         watch: Stopwatch,
         lease: Lease,
     ) -> float | tuple[float, ...]:
-        study, store = trial.study, self._store(trial.study)
-        checkpoints = None
-        if store is not None and self.checkpoints:
-            checkpoints = Checkpoints(store, trial, quota=self.checkpoint_quota)
-            self._leftovers.note(store, trial)
+        checkpoints = self.keeping.checkpoints_of(trial)
         run = TrialRun(trial, self.metrics, epochs, watch, lease, checkpoints, before=start.before)
         context = EvaluationContext(
             epochs=epochs,
@@ -363,7 +365,7 @@ class ArchitectureObjective:
             should_stop=run.should_stop,
             load_checkpoint=run.load_checkpoint,
             save_checkpoint=run.save_checkpoint,
-            load_weights=lambda: start.load(study, store),
+            load_weights=lambda: start.load(trial.study, self.keeping.store_of(trial.study)),
             keep_weights=run.keep_weights,
         )
         with watch.on("storing"):
@@ -379,8 +381,7 @@ class ArchitectureObjective:
                 raise run.stop()
             values = self._values(architecture, metrics)
             start.check(run.weights)
-            if store is not None:
-                save_artifacts(store, trial, architecture, run.weights, run.curve)
+            self.keeping.save(trial, architecture, run, values)
             start.end(run, values)
         return values
 

@@ -91,7 +91,7 @@ class Joining:
         with storage_errors(self._url):
             objective = self._engine.make_objective(self.space, evaluator, self.settings.epochs)
             agree(self.study, objective.terms())
-            objective.artifact_store = None if artifacts is None else make_artifact_store(artifacts)
+            objective.keeping.store = None if artifacts is None else make_artifact_store(artifacts)
             budget = int(self.study.user_attrs["max_trials"])
             self.study.sampler, _ = self._engine.make_sampler(objective, budget)
             self.study.pruner = self._engine.make_pruner(objective.longest_training())

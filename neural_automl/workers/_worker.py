@@ -151,6 +151,7 @@ def work(
             return Outcome("interrupted")
         finally:
             objective.tidy()
+            objective.remove_weights(study)
     return _outcome(study, budget)
 
 
