@@ -6,29 +6,26 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from neural_automl.architecture_space import ArchitectureSpace
-from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
-from neural_automl.executor._create import check_executor
 from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.prediction import PerformancePredictor, check_metrics
+from neural_automl.prediction import PerformancePredictor
 from neural_automl.registry import space_of, summarise, write_ledger
 from neural_automl.report import publish
 from neural_automl.search._checks import (
     check_data,
-    check_names,
-    check_rungs,
     measured,
 )
 from neural_automl.search._opening import open_search
+from neural_automl.search._options import EngineOptions
 from neural_automl.search._result import SearchResult as SearchResult
-from neural_automl.search._running import default_workers, run_search
-from neural_automl.search._warm import Earlier, begin_warm, check_options, find_earlier, proxies_of
-from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
+from neural_automl.search._running import run_search
+from neural_automl.search._warm import Earlier, begin_warm, find_earlier
+from neural_automl.search_strategies import SearchStrategy, check_strategy
 from neural_automl.studies import (
     artifact_directory,
     load_study,
@@ -37,9 +34,7 @@ from neural_automl.studies import (
     storage_errors,
     storage_url,
 )
-from neural_automl.warm_start import ZERO_COST
 from neural_automl.workers._budget import set_budget
-from neural_automl.workers._settings import recorded
 from neural_automl.workers._worker import Callback, SearchWorker
 
 if TYPE_CHECKING:
@@ -48,11 +43,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from neural_automl.architecture import Backend
-
-#: As a constraint names it.
-_METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
-# Options of early stopping are checked before the number of epochs is known, and with it again.
-_MANY_EPOCHS: Final = 10**6
 
 
 class AutoMLEngine:
@@ -129,64 +119,41 @@ class AutoMLEngine:
         predictor: bool = False,
         strict: bool = False,
     ) -> None:
-        check_names(storage, study_name, metrics)
-        self.search_strategy = search_strategy
-        self.executor = executor_type
-        self.max_workers = max_workers or default_workers(executor_type)
-        self.predictor: PerformancePredictor | None = None
-        self._predicts = predictor
-        self.evaluator: Evaluator | None = None
-        self.backend: Backend = backend
-        self.device = device
-        self.output_dir = Path(output_dir)
-        self.storage = storage_url(storage or self.output_dir / "study.db")
-        self.study_name = study_name
-        names = (metrics,) if isinstance(metrics, str) else metrics
-        self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
-        self.rungs = None if rungs is None else tuple(rungs)
-        if self.rungs is not None:
-            check_rungs(self.rungs, reduction_factor, self.metrics, early_stopping)
-        self.reduction_factor = reduction_factor
-        self.warm_start = warm_start
-        self._warm_options = dict(warm_start_options or {})
-        check_options(warm_start, self._warm_options)
-        self.seed = seed
-        self.value: Literal["last", "best"] = value
-        self.strict = strict
-        self._sampler_options = _given(
-            acquisition_function=acquisition_function, n_startup_trials=n_initial_random
-        )
-        objectives = len(self.metrics or ("",))
-        self.early_stopping = early_stopping or ("none" if rungs else default_pruner(objectives))
-        check_objectives(self.early_stopping, objectives)
-        self._pruner_options = {
-            **_given(reduction_factor=None if rungs else reduction_factor),
-            **(early_stopping_options or {}),
-        }
-        self._result: SearchResult | None = None
-        self._loaded: tuple[Evaluator | None, Mapping[str, Any] | None] = (None, None)
-        self._recorded = recorded(
+        self.options = options = EngineOptions(
             search_strategy=search_strategy,
-            early_stopping=self.early_stopping,
+            early_stopping=early_stopping,
             early_stopping_options=early_stopping_options,
+            executor_type=executor_type,
+            max_workers=max_workers,
             backend=backend,
-            metrics=self.metrics,
+            device=device,
+            output_dir=output_dir,
+            storage=storage,
+            study_name=study_name,
+            metrics=metrics,
             acquisition_function=acquisition_function,
             n_initial_random=n_initial_random,
             reduction_factor=reduction_factor,
             seed=seed,
             value=value,
-            rungs=self.rungs,
-            warm_start=ZERO_COST if warm_start == ZERO_COST else None,  # trials keep their scores
-            predictor=predictor or None,
+            rungs=rungs,
+            warm_start=warm_start,
+            warm_start_options=warm_start_options,
+            predictor=predictor,
+            strict=strict,
         )
-        if predictor and self.metrics is not None:
-            check_metrics(self.metrics)
-        # Wrong names and options are said now, not after the data was read.
-        check_strategy(search_strategy, self._sampler_options)
-        self.make_pruner(_MANY_EPOCHS)
-        if isinstance(executor_type, str):
-            check_executor(executor_type, self.max_workers, {})
+        self.search_strategy = search_strategy
+        self.early_stopping = options.stopping
+        self.executor = executor_type
+        self.max_workers = options.workers
+        self.metrics = options.metric_names
+        self.output_dir = Path(output_dir)
+        self.storage = options.url
+        self.study_name = study_name
+        self.predictor: PerformancePredictor | None = None
+        self.evaluator: Evaluator | None = None
+        self._result: SearchResult | None = None
+        self._loaded: tuple[Evaluator | None, Mapping[str, Any] | None] = (None, None)
 
     # --- searching ----------------------------------------------------------------------------
 
@@ -235,17 +202,17 @@ class AutoMLEngine:
             space = ArchitectureSpace.from_dsl(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
-        objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        objective = self.options.make_objective(space, self.evaluator, max_epochs_per_trial)
         self.predictor = None if objective.adviser is None else objective.adviser.predictor
         with storage_errors(self.storage):
             # Before the study is made: a wrong name leaves none behind.
-            earlier = find_earlier(self.warm_start, self.storage, self.study_name or space.name)
+            name = self.study_name or space.name
+            earlier = find_earlier(self.options.warm_start, self.storage, name)
             study = self._open_study(objective, max_trials, max_epochs_per_trial)
             if earlier is not None:
                 set_budget(study, max_trials, None)  # the timeout begins after the scores
-                begin_warm(
-                    study, objective, earlier, self._warm_options, self.executor, self.max_workers
-                )
+                warm = self.options.warm_options
+                begin_warm(study, objective, earlier, warm, self.executor, self.max_workers)
             set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
             worker = SearchWorker(
                 self.storage,
@@ -256,9 +223,9 @@ class AutoMLEngine:
                 callbacks=callbacks,
                 storage=study._storage,
                 stop=threading.Event(),
-                strict=self.strict,
+                strict=self.options.strict,
             )
-            reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
+            reason = run_search(study, worker, self.executor, self.max_workers, self.options.strict)
             write_ledger(study)
             publish(study)
         self._result = self._make_result(study, space, reason)
@@ -283,47 +250,14 @@ class AutoMLEngine:
             val_data,
             test_data=test_data,
             metrics=names or None,
-            backend=self.backend,
-            device=self.device,
-            keep=self.value,
+            backend=self.options.backend,
+            device=self.options.device,
+            keep=self.options.value,
             monitor=next((m for m in self.metrics or () if m not in COST_METRICS), None),
         )
         evaluator.choose_device()
         self._loaded = (evaluator, getattr(train_data, "source", None))
         return evaluator
-
-    def make_objective(
-        self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None
-    ) -> ArchitectureObjective:
-        """Return what ``search`` runs.
-
-        Args:
-            space: What is searched.
-            evaluator: What trains.
-            epochs: Longest training; None leaves it to the space.
-        """
-        return ArchitectureObjective(
-            space,
-            evaluator,
-            metrics=self.metrics_for(space, evaluator),
-            epochs=epochs,
-            seed=self.seed,
-            device=self.device,
-            value=self.value,
-            rungs=self.rungs,
-            zero_cost=proxies_of(self.warm_start, self._warm_options),
-            predictor=self._predicts,
-            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
-        )
-
-    def metrics_for(self, space: ArchitectureSpace, evaluator: Evaluator) -> tuple[str, ...]:
-        """Return what is optimised: what was asked for, or what is usual for the loss."""
-        if self.metrics:
-            return tuple(self.metrics)
-        if isinstance(evaluator, ArchitectureEvaluator):
-            # By the loss, not by the targets: whole numbers may be values.
-            return evaluator.metrics_for(space.sample_architecture(seed=0))[:1]
-        return ("val_accuracy",)
 
     def check(
         self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None = None
@@ -345,9 +279,9 @@ class AutoMLEngine:
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
             check_data(space, evaluator)
-        check_strategy(self.search_strategy, self._sampler_options, space=space)
+        check_strategy(self.search_strategy, self.options.sampler_options, space=space)
         of_evaluator = getattr(evaluator, "epochs", None)
-        self.make_pruner(epochs or of_evaluator or space.longest_training())
+        self.options.make_pruner(epochs or of_evaluator or space.longest_training())
 
     def _open_study(
         self, objective: ArchitectureObjective, max_trials: int, epochs: int | None
@@ -356,38 +290,12 @@ class AutoMLEngine:
             self.storage,
             self.study_name,
             objective,
-            *self.make_sampler(objective, max_trials),
-            self.make_pruner(objective.longest_training()),
-            engine_options=self._recorded,
+            *self.options.make_sampler(objective, max_trials),
+            self.options.make_pruner(objective.longest_training()),
+            engine_options=self.options.recorded(),
             epochs=epochs,
             data=self._loaded[1] if objective.evaluator is self._loaded[0] else None,
         )
-
-    def make_sampler(
-        self, objective: ArchitectureObjective, max_trials: int
-    ) -> tuple[BaseSampler, str]:
-        """Return the sampler of a search, and in words what it is.
-
-        Args:
-            objective: What the search runs.
-            max_trials: Trials that shall train.
-        """
-        return make_sampler(
-            self.search_strategy,
-            objective.space,
-            self._sampler_options,
-            seed=self.seed,
-            n_trials=max_trials,
-            n_objectives=len(objective.directions),
-        )
-
-    def make_pruner(self, epochs: int) -> BasePruner:
-        """Return the pruner of a search.
-
-        Args:
-            epochs: Longest training.
-        """
-        return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)
 
     # --- looking at it ------------------------------------------------------------------------
 
@@ -424,7 +332,3 @@ class AutoMLEngine:
     ) -> SearchResult:
         store = make_artifact_store(artifact_directory(self.storage))
         return SearchResult(study, space, reason, self.storage, store, self.evaluator)
-
-
-def _given(**options: Any) -> Mapping[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
