@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,30 +11,31 @@ from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
-from neural_automl.objective import COST_METRICS, ArchitectureObjective
+from neural_automl.objective import COST_METRICS
 from neural_automl.prediction import PerformancePredictor
-from neural_automl.registry import space_of, summarise, write_ledger
-from neural_automl.report import publish
+from neural_automl.registry import space_of
 from neural_automl.search._checks import (
     check_data,
     measured,
 )
-from neural_automl.search._opening import open_search
+from neural_automl.search._hpo import (
+    Mode,
+    check_hpo,
+    open_training,
+    search_in_turn,
+    search_of,
+)
+from neural_automl.search._loading import find_source, load_search
 from neural_automl.search._options import EngineOptions
 from neural_automl.search._result import SearchResult as SearchResult
-from neural_automl.search._running import run_search
-from neural_automl.search._warm import Earlier, begin_warm, find_earlier
+from neural_automl.search._session import run_session
+from neural_automl.search._warm import Earlier
 from neural_automl.search_strategies import SearchStrategy, check_strategy
 from neural_automl.studies import (
     artifact_directory,
-    load_study,
     make_artifact_store,
-    masked,
-    storage_errors,
-    storage_url,
 )
-from neural_automl.workers._budget import set_budget
-from neural_automl.workers._worker import Callback, SearchWorker
+from neural_automl.workers._worker import Callback
 
 if TYPE_CHECKING:
     import optuna
@@ -198,37 +198,99 @@ class AutoMLEngine:
             raise ValueError(f"`max_trials` must be at least 1 but got {max_trials}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"`timeout` must be above 0 seconds but got {timeout}")
-        if not isinstance(space, ArchitectureSpace):
-            space = ArchitectureSpace.from_dsl(space)
+        space = _as_space(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
         objective = self.options.make_objective(space, self.evaluator, max_epochs_per_trial)
         self.predictor = None if objective.adviser is None else objective.adviser.predictor
-        with storage_errors(self.storage):
-            # Before the study is made: a wrong name leaves none behind.
-            name = self.study_name or space.name
-            earlier = find_earlier(self.options.warm_start, self.storage, name)
-            study = self._open_study(objective, max_trials, max_epochs_per_trial)
-            if earlier is not None:
-                set_budget(study, max_trials, None)  # the timeout begins after the scores
-                warm = self.options.warm_options
-                begin_warm(study, objective, earlier, warm, self.executor, self.max_workers)
-            set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
-            worker = SearchWorker(
-                self.storage,
-                study.study_name,
-                objective,
-                study.sampler,
-                study.pruner,
-                callbacks=callbacks,
-                storage=study._storage,
-                stop=threading.Event(),
-                strict=self.options.strict,
-            )
-            reason = run_search(study, worker, self.executor, self.max_workers, self.options.strict)
-            write_ledger(study)
-            publish(study)
+        study, reason = run_session(
+            self._current_options(),
+            objective,
+            max_trials=max_trials,
+            epochs=max_epochs_per_trial,
+            timeout=timeout,
+            data=self._loaded[1] if self.evaluator is self._loaded[0] else None,
+            callbacks=callbacks,
+        )
         self._result = self._make_result(study, space, reason)
+        return self._result
+
+    def search_with_hpo(
+        self,
+        space_or_dsl: ArchitectureSpace | str | Path,
+        train_data: Any = None,
+        val_data: Any = None,
+        *,
+        n_trials: int = 50,
+        mode: Mode = "joint",
+        top_k: int = 3,
+        architecture_trials: int | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        test_data: Any = None,
+        evaluator: Evaluator | None = None,
+        max_epochs_per_trial: int | None = None,
+        timeout: float | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> SearchResult:
+        """Search architectures and what they are trained with; called again, it goes on.
+
+        Args:
+            space_or_dsl: A space, or its text or file.
+            train_data: As for ``search``, like all that is not named here.
+            val_data: The same.
+            n_trials: Trials that shall have trained, in all studies together.
+            mode: ``joint`` is one search of both. ``sequential`` searches architectures first, as
+                ``search`` does; then it holds each of the best fixed, and searches its
+                hyperparameters in a study of its own, named ``<study>-trial<number>``.
+            top_k: Architectures, different functions, that ``sequential`` goes on with.
+            architecture_trials: Trials of its first search; by default half of all.
+            hyperparameters: What is searched, by name, as ``ArchitectureSpace`` takes it. By
+                default learning rate, weight decay and size of a batch, those that the space
+                does not leave open itself.
+            test_data: As for ``search``.
+            evaluator: As for ``search``.
+            max_epochs_per_trial: As for ``search``.
+            timeout: Seconds for all of it.
+            callbacks: As for ``search``.
+
+        Returns:
+            What was found; in sequence, the result of the study that found the best.
+
+        Raises:
+            ValueError: An option is out of its range, or several metrics are searched in sequence.
+            SpaceError: There is no such hyperparameter, or its value breaks a rule.
+        """
+        own = self._current_options()
+        check_hpo(own, mode, n_trials, top_k, architecture_trials)
+        space = _as_space(space_or_dsl)
+        trainer = evaluator or self.make_evaluator(train_data, val_data, test_data)
+
+        def run(
+            options: EngineOptions, space: ArchitectureSpace, trials: int, seconds: float | None
+        ) -> SearchResult:
+            engine = self if options is own else AutoMLEngine(**vars(options))
+            engine._loaded = self._loaded
+            return engine.search(
+                space,
+                evaluator=trainer,
+                max_trials=trials,
+                max_epochs_per_trial=max_epochs_per_trial,
+                timeout=seconds,
+                callbacks=callbacks,
+            )
+
+        if mode == "joint":
+            return run(own, open_training(space, hyperparameters), n_trials, timeout)
+        self._result = search_in_turn(
+            own,
+            space,
+            run,
+            n_trials=n_trials,
+            top_k=top_k,
+            architecture_trials=architecture_trials,
+            hyperparameters=hyperparameters,
+            timeout=timeout,
+        )
         return self._result
 
     def make_evaluator(
@@ -283,19 +345,9 @@ class AutoMLEngine:
         of_evaluator = getattr(evaluator, "epochs", None)
         self.options.make_pruner(epochs or of_evaluator or space.longest_training())
 
-    def _open_study(
-        self, objective: ArchitectureObjective, max_trials: int, epochs: int | None
-    ) -> optuna.Study:
-        return open_search(
-            self.storage,
-            self.study_name,
-            objective,
-            *self.options.make_sampler(objective, max_trials),
-            self.options.make_pruner(objective.longest_training()),
-            engine_options=self.options.recorded(),
-            epochs=epochs,
-            data=self._loaded[1] if objective.evaluator is self._loaded[0] else None,
-        )
+    def _current_options(self) -> EngineOptions:
+        """Return the options, with the study that was loaded since."""
+        return replace(self.options, storage=self.storage, study_name=self.study_name)
 
     # --- looking at it ------------------------------------------------------------------------
 
@@ -303,32 +355,41 @@ class AutoMLEngine:
         """Return what an earlier search found; a later ``search`` goes on from it.
 
         Args:
-            source: Output directory, or storage as URL or SQLite file.
-            study_name: May be left out where the storage holds one study.
+            source: Output directory, storage as URL or SQLite file, or the name of a study in this
+                engine's storage.
+            study_name: May be left out where the storage holds one search. Of a search of
+                architectures and then hyperparameters, it is the study that found the best.
 
         Raises:
-            StudyError: There is no such study.
+            StudyError: There is no such study, or there are several.
         """
-        path = Path(source)
-        self.storage = storage_url(path / "study.db" if path.is_dir() else source)
-        study = load_study(self.storage, study_name)
-        self.study_name = study.study_name
-        self._result = self._make_result(study, space_of(study), "loaded")
+        self.storage, found = find_source(source, self.storage)
+        studies = load_search(self.storage, study_name or found)
+        self.study_name = search_of(studies).study_name
+        self._result = self._make_result(studies[0], space_of(studies[0]), "loaded", studies)
         return self._result
 
     def get_search_summary(self) -> dict[str, Any]:
-        """Return the study in numbers, as ``registry.StudySummary`` lists them.
+        """Return what was searched or loaded in numbers: ``SearchResult.summary``.
 
         Raises:
             StudyError: Nothing was searched or loaded yet.
         """
         if self._result is None:
             raise StudyError("nothing was searched yet; call search or load_checkpoint first")
-        summary = summarise(self._result.study).to_dict()
-        return {**summary, "stop_reason": self._result.stop_reason, "storage": masked(self.storage)}
+        return self._result.summary()
 
     def _make_result(
-        self, study: optuna.Study, space: ArchitectureSpace, reason: str
+        self,
+        study: optuna.Study,
+        space: ArchitectureSpace,
+        reason: str,
+        studies: Sequence[optuna.Study] = (),
     ) -> SearchResult:
         store = make_artifact_store(artifact_directory(self.storage))
-        return SearchResult(study, space, reason, self.storage, store, self.evaluator)
+        names = tuple(each.study_name for each in studies)
+        return SearchResult(study, space, reason, self.storage, store, self.evaluator, names)
+
+
+def _as_space(space: ArchitectureSpace | str | Path) -> ArchitectureSpace:
+    return space if isinstance(space, ArchitectureSpace) else ArchitectureSpace.from_dsl(space)
