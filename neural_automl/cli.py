@@ -197,7 +197,7 @@ def search(
                 warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None
             ),
         )
-    if engine.rungs is not None and epochs not in (None, engine.rungs[-1]):
+    if engine.options.rungs is not None and epochs not in (None, engine.options.rungs[-1]):
         raise typer.BadParameter(f"--epochs must be the last of --rungs, {rungs}, but is {epochs}")
     if resume:
         load_study(engine.storage, study or space.name)
@@ -213,7 +213,7 @@ def search(
         space,
         data,
         splits,
-        engine.metrics_for(space, evaluator),
+        engine.options.metrics_for(space, evaluator),
         evaluator.choose_device(),
     )
     for note in search_notes(space, splits):

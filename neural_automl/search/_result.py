@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optuna
+
 from neural_automl.artifacts import load_weights
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator, Predictor, trained_model
 from neural_automl.exceptions import StudyError
@@ -14,16 +16,17 @@ from neural_automl.registry import (
     architecture_of,
     best_trial,
     front_trials,
+    metrics_of,
     require_best,
     summarise,
 )
 from neural_automl.report import write_report
 from neural_automl.search._card import TEST_METRICS
+from neural_automl.studies import masked
 from neural_automl.trials._ledger import LEDGER
 from neural_automl.workers._settings import SETTINGS
 
 if TYPE_CHECKING:
-    import optuna
     import pandas as pd
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import FrozenTrial
@@ -45,6 +48,8 @@ class SearchResult:
         storage: URL of the study's database.
         artifact_store: Where weights and sources are.
         evaluator: What trained, or None where the result was loaded.
+        studies: Names of its studies: more than one where architectures and then hyperparameters
+            were searched. This result is of the one that found the best.
     """
 
     study: optuna.Study
@@ -53,6 +58,10 @@ class SearchResult:
     storage: str
     artifact_store: ArtifactStore
     evaluator: Evaluator | None = None
+    studies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "studies", self.studies or (self.study.study_name,))
 
     def __repr__(self) -> str:
         trial = best_trial(self.study)
@@ -101,6 +110,22 @@ class SearchResult:
     def ledger(self) -> dict[str, Any]:
         """Epochs that were trained and saved, and seconds by what they went to."""
         return dict(self.study.user_attrs.get(LEDGER, {}))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the study in numbers, as ``registry.StudySummary`` lists them, and more.
+
+        ``metrics`` are the names of ``best_values``, ``trained_in`` the trials that trained in each
+        of ``studies``, ``storage`` is without its password.
+        """
+        storage = self.study._storage
+        studies = [optuna.load_study(study_name=name, storage=storage) for name in self.studies]
+        return {
+            **summarise(self.study).to_dict(),
+            "metrics": metrics_of(self.study),
+            "stop_reason": self.stop_reason,
+            "storage": masked(self.storage),
+            "trained_in": {study.study_name: summarise(study).trained for study in studies},
+        }
 
     @cached_property
     def model(self) -> Any:
