@@ -20,6 +20,7 @@ from neural_automl.commands import _tables as tables
 from neural_automl.commands._arguments import (
     BackendOption,
     CandidatesOption,
+    CheckpointQuotaOption,
     DataOption,
     DeviceOption,
     EarlyStoppingOption,
@@ -27,6 +28,7 @@ from neural_automl.commands._arguments import (
     ExecutorOption,
     ImportOption,
     JsonOption,
+    KeepWeightsOption,
     MetricOption,
     MissingOption,
     OutputOption,
@@ -161,6 +163,8 @@ def search(
     warm_start_trials: WarmStartTrialsOption = None,
     candidates: CandidatesOption = None,
     resume: ResumeOption = False,
+    keep_weights: KeepWeightsOption = None,
+    checkpoint_quota: CheckpointQuotaOption = None,
     imports: ImportOption = None,
 ) -> None:
     """Search a space: propose networks, train them, stop the hopeless, show the best.
@@ -192,6 +196,8 @@ def search(
             seed=seed,
             executor_type=executor or ("sequential" if workers == 1 else "process"),
             max_workers=workers,
+            keep_weights=keep_weights,
+            checkpoint_quota=checkpoint_quota,
             warm_start="zero_cost" if warm_start == ["zero_cost"] else warm_start or None,
             warm_start_options=warm_start_options(
                 warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None

@@ -28,7 +28,7 @@ from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
 from neural_automl.trials._attributes import write_attributes
-from neural_automl.trials._keeping import Keeping
+from neural_automl.trials._keeping import Keeping, check_kept
 from neural_automl.trials._ledger import Stopwatch
 from neural_automl.trials._memory import MemoryLimits
 from neural_automl.trials._run import COST_METRICS as COST_METRICS
@@ -43,7 +43,7 @@ from neural_automl.workers._leases import Lease, Watch
 from neural_automl.workers._recovery import own_name, recover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import Trial
@@ -82,9 +82,8 @@ class ArchitectureObjective:
         checkpoints: Whether the state of a training is kept there after each epoch, so that a trial
             whose worker dies goes on from its last one.
         checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
-        keep_weights: Of how many of the best trials the weights are kept; None keeps all. With
-            several metrics, of those that fewer than so many others beat in one and are no worse
-            in any: all of the Pareto front. See ``remove_weights``.
+        keep_weights: Of how many of the best trials the weights are kept; None keeps all. Of
+            several metrics, see ``remove_weights``.
         fidelity: What is less on a lower rung: ``epochs``.
         rungs: Epochs of short trainings, rising, and of the whole one at the end. Every network
             is trained for the first; the best go on to the next from their weights, in a trial of
@@ -153,7 +152,7 @@ class ArchitectureObjective:
             raise ValueError(f"`fidelity` must be 'epochs' but got {fidelity!r}")
         self.rungs = None if rungs is None else Rungs(tuple(rungs), reduction_factor)
         if self.rungs is not None:
-            check_rungs(self.rungs, self.metrics, COST_METRICS, epochs, reuse, keep_weights)
+            check_rungs(self.rungs, self.metrics, COST_METRICS, epochs, reuse)
             epochs = self.rungs.epochs[-1]
         self.constraints: tuple[Constraint, ...] = (
             *space.constraints,
@@ -167,6 +166,7 @@ class ArchitectureObjective:
         self.seed = seed
         self.device = device
         self.value = value
+        check_kept(keep_weights, checkpoint_quota, rungs)
         self.keeping = Keeping(
             artifact_store, checkpoints=checkpoints, quota=checkpoint_quota, weights=keep_weights
         )
@@ -246,8 +246,8 @@ class ArchitectureObjective:
     def remove_weights(self, study: optuna.Study) -> None:
         """Remove the weights of trials that fell out of the best ``keep_weights``.
 
-        For the end of a ``study.optimize``; ``AutoMLEngine`` does so by itself. A trial that is
-        none of the best when it ends keeps none from the start.
+        For the end of a ``study.optimize``; ``AutoMLEngine`` does so by itself. With several
+        metrics a trial is among the best where fewer than so many others dominate it.
         """
         self.keeping.remove_weights(study)
 
@@ -336,7 +336,7 @@ class ArchitectureObjective:
                 write_attributes(trial, prints)
                 known = self._known.find_or_claim(trial, claim, watch)
             if known is not None:
-                return self._values(architecture, take_over(trial, known))
+                return values_of(self.metrics, self.value, architecture, take_over(trial, known))
             if self.max_latency is not None:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
             with watch.on("proposing"):
@@ -379,7 +379,7 @@ class ArchitectureObjective:
             run.record(metrics)
             if run.stopped:
                 raise run.stop()
-            values = self._values(architecture, metrics)
+            values = values_of(self.metrics, self.value, architecture, metrics)
             start.check(run.weights)
             self.keeping.save(trial, architecture, run, values)
             start.end(run, values)
@@ -398,8 +398,3 @@ class ArchitectureObjective:
         if of_data is not None:
             prints["data_fingerprint"] = of_data
         return prints
-
-    def _values(
-        self, architecture: Architecture, metrics: Mapping[str, float]
-    ) -> float | tuple[float, ...]:
-        return values_of(self.metrics, self.value, architecture, metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -328,6 +329,42 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Of the proposals and th
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 BackendOption = Annotated[
     Literal["pytorch", "tensorflow"], typer.Option("--backend", help="What trains the networks.")
+]
+KeepWeightsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-weights",
+        metavar="N",
+        help="Keep the weights of the best N networks only; by default of all that were trained "
+        "to the end.",
+        show_default=False,
+    ),
+]
+
+
+def read_bytes(text: str | None) -> int | None:
+    """Return a number of bytes that may be written with a unit: 500MB, 2 GB.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
+    if found is None:
+        raise typer.BadParameter(f"must be a number of bytes, as 500MB or 2GB, but got {text!r}")
+    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
+
+
+CheckpointQuotaOption = Annotated[
+    int | None,
+    typer.Option(
+        "--checkpoint-quota",
+        parser=read_bytes,
+        metavar="SIZE",
+        help="Room that the checkpoints of all trainings under way may take together, as 2GB.",
+        show_default=False,
+    ),
 ]
 TimeoutOption = Annotated[
     float | None,

@@ -25,6 +25,22 @@ if TYPE_CHECKING:
     from neural_automl.trials._run import TrialRun
 
 
+def check_kept(weights: int | None, quota: int | None, rungs: Sequence[int] | None) -> None:
+    """Check what shall be kept.
+
+    Raises:
+        ValueError: A number is below 1, or weights are needed longer.
+    """
+    for name, number in (("keep_weights", weights), ("checkpoint_quota", quota)):
+        if number is not None and number < 1:
+            raise ValueError(f"`{name}` must be at least 1 but got {number}")
+    if weights is not None and rungs is not None:
+        raise ValueError(
+            "`keep_weights` does not go with `rungs`: a training on the next rung begins with the "
+            "weights of the one before"
+        )
+
+
 class Keeping:
     """What the trials of one objective keep.
 
@@ -33,9 +49,6 @@ class Keeping:
         checkpoints: Whether the state of a training is kept after each epoch.
         quota: Bytes that the checkpoints of all trainings under way may take together.
         weights: Of how many of the best trials the weights are kept; None is all.
-
-    Raises:
-        ValueError: A number is below 1.
     """
 
     def __init__(
@@ -46,9 +59,6 @@ class Keeping:
         quota: int | None,
         weights: int | None,
     ) -> None:
-        for name, number in (("keep_weights", weights), ("checkpoint_quota", quota)):
-            if number is not None and number < 1:
-                raise ValueError(f"`{name}` must be at least 1 but got {number}")
         self.store = store
         self.checkpoints = checkpoints
         self.quota = quota

@@ -23,7 +23,6 @@ def check_rungs(
     costs: Sequence[str],
     epochs: int | None = None,
     reuse: Sequence[str] = (),
-    keep_weights: int | None = None,
 ) -> None:
     """Check that rungs go with the other options of an objective.
 
@@ -42,11 +41,6 @@ def check_rungs(
     if reuse:
         raise ValueError(
             "`rungs` do not go with `reuse`: the weights of other studies' trials are not kept here"
-        )
-    if keep_weights is not None:
-        raise ValueError(
-            "`rungs` do not go with `keep_weights`: what goes on to the next rung begins with the "
-            "weights of the one before"
         )
 
 
