@@ -9,15 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+import optuna
+
 from neural_automl.architecture_space import ArchitectureSpace, Call, Choice, LogRange
 from neural_automl.architecture_space._values import open_values
 from neural_automl.hyperparameters import OPTIMIZERS, TRAINING
 from neural_automl.parameters import Parameter, find_parameter
-from neural_automl.registry import architecture_of, best_trial, full_trainings, top_trials
+from neural_automl.registry import (
+    architecture_of,
+    best_trial,
+    full_trainings,
+    space_of,
+    top_trials,
+)
 from neural_automl.search_strategies import check_strategy
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
     from neural_automl.architecture import Architecture
@@ -214,40 +221,66 @@ def search_in_turn(
     first = architecture_trials or n_trials - n_trials // 2
     results = [search(options, space, first, timeout)]
     study = results[0].study
-    left = n_trials - math.ceil(full_trainings(study))
-    chosen = _best_networks(study, min(top_k, left))
-    for index, trial in enumerate(chosen):
+    chosen = {f"{study.study_name}-trial{trial.number}": trial for trial in _best(study, top_k)}
+    earlier = _children(study)
+    results += [replace(results[0], study=earlier[name]) for name in earlier if name not in chosen]
+    trained = {name: math.ceil(full_trainings(each)) for name, each in earlier.items()}
+    spare = n_trials - math.ceil(full_trainings(study)) - sum(trained.values())
+    waiting = list(chosen)
+    for name, trial in chosen.items():
+        # What a study leaves, as its hyperparameters are all tried, the others have.
+        before = trained.get(name, 0)
+        budget = _level([trained.get(other, 0) for other in waiting], spare)
+        waiting.remove(name)
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             results[-1] = replace(results[-1], stop_reason="timeout")
-        if results[-1].stop_reason in _ENDS:
-            break
-        name = f"{study.study_name}-trial{trial.number}"
+        if results[-1].stop_reason in _ENDS or budget <= before:
+            results += [replace(results[-1], study=earlier[name])] if name in earlier else []
+            continue
         children = study.user_attrs.get(CHILDREN, {})
         study.set_user_attr(CHILDREN, {**children, name: trial.number})
         fixed = hold_fixed(space, architecture_of(space, trial), hyperparameters)
         stage = replace(after, search_strategy=copy.deepcopy(strategy), study_name=name)
-        # What a study leaves, as its hyperparameters are all tried, the others have.
-        share = max(1, math.ceil(left / (len(chosen) - index)))
-        results.append(search(stage, fixed, share, None if timeout is None else seconds))
-        left -= math.ceil(full_trainings(results[-1].study))
+        results.append(search(stage, fixed, budget, None if timeout is None else seconds))
+        spare -= math.ceil(full_trainings(results[-1].study)) - before
     return _joint(results)
 
 
-def _best_networks(study: optuna.Study, count: int) -> list[FrozenTrial]:
+def _level(trained: Sequence[int], spare: int) -> int:
+    """Return to how many each must come, that so many more are shared out and all come close."""
+    ranked = sorted(trained)
+    for count in range(1, len(ranked) + 1):
+        level = math.ceil((spare + sum(ranked[:count])) / count)
+        if count == len(ranked) or level <= ranked[count]:
+            return level
+    return 0
+
+
+def _children(study: optuna.Study) -> dict[str, optuna.Study]:
+    """Return the studies of hyperparameters that were begun after one of architectures."""
+    storage = study._storage
+    made = set(optuna.get_all_study_names(storage))
+    names = [name for name in study.user_attrs.get(CHILDREN, {}) if name in made]
+    return {name: optuna.load_study(study_name=name, storage=storage) for name in names}
+
+
+def _best(study: optuna.Study, count: int) -> list[FrozenTrial]:
     """Return the best trials whose networks compute different functions."""
     found: dict[str, FrozenTrial] = {}
     for trial in top_trials(study, len(study.get_trials(deepcopy=False))):
         found.setdefault(trial.user_attrs.get("architecture_key", str(trial.number)), trial)
-    return list(found.values())[: max(0, count)]
+    return list(found.values())[:count]
 
 
 def _joint(results: Sequence[SearchResult]) -> SearchResult:
+    """Return the result of the study with the best trial."""
     reasons = [result.stop_reason for result in results]
     usual = ("budget", "space exhausted", "trained already")
     reason = min(reasons, key=usual.index) if reasons[-1] in usual else reasons[-1]
     best = results[_best_of([result.study for result in results])]
-    return replace(best, stop_reason=reason, studies=tuple(r.study.study_name for r in results))
+    names = tuple(result.study.study_name for result in results)
+    return replace(best, space=space_of(best.study), stop_reason=reason, studies=names)
 
 
 def _best_of(studies: Sequence[optuna.Study]) -> int:
