@@ -145,22 +145,28 @@ def _with_layers(
 
 def check_hpo(
     options: EngineOptions,
+    space: ArchitectureSpace,
     mode: str,
     n_trials: int,
     top_k: int,
-    architecture_trials: int | None,
+    architecture_trials: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check the options of a search with hyperparameters.
+    """Check what a search with hyperparameters is asked for, before anything is trained.
 
     Args:
         options: Of the engine.
+        space: What will be searched.
         mode: Among ``MODES``.
         n_trials: Trials that shall train.
         top_k: Architectures that are gone on with.
         architecture_trials: Trials of the first search, or None.
+        hyperparameters: As for ``open_training``.
 
     Raises:
-        ValueError: One is out of its range, or does not go with another.
+        ValueError: An option is out of its range, or does not go with another, or the strategy
+            can't search hyperparameters.
+        SpaceError: There is no such hyperparameter, or a value breaks a rule.
     """
     if mode not in MODES:
         raise ValueError(f"`mode` must be one of {', '.join(MODES)} but got {mode!r}.")
@@ -171,7 +177,15 @@ def check_hpo(
     if mode == "joint":
         if architecture_trials is not None:
             raise ValueError("`architecture_trials` is of the mode sequential.")
-        return
+        opened = open_training(space, hyperparameters)
+    else:
+        _check_in_turn(options, n_trials, architecture_trials)
+        example = space.sample_architecture(seed=0)
+        opened = hold_fixed(space, example, hyperparameters)
+    check_strategy(options.search_strategy, options.sampler_options, space=opened)
+
+
+def _check_in_turn(options: EngineOptions, n_trials: int, architecture_trials: int | None) -> None:
     if n_trials < 2:
         raise ValueError(f"`n_trials` must be at least 2 in sequence but got {n_trials}.")
     if architecture_trials is not None and not 1 <= architecture_trials < n_trials:
@@ -215,8 +229,6 @@ def search_in_turn(
     after = replace(options, warm_start=None, warm_start_options=None, predictor=False)
     # Of its own kind each: one that is an object learns from the study that it is in.
     strategy = copy.deepcopy(options.search_strategy)
-    example = hold_fixed(space, space.sample_architecture(seed=0), hyperparameters)
-    check_strategy(strategy, options.sampler_options, space=example)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     first = architecture_trials or n_trials - n_trials // 2
     results = [search(options, space, first, timeout)]
