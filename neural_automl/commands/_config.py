@@ -63,7 +63,7 @@ def _key(parameter: Any) -> str:
 
 def _value(parameter: Any, hint: Any, where: str, value: Any) -> Any:
     """Return a value as the command line would give it."""
-    if parameter.name == "early_stopping_option" and isinstance(value, Mapping):
+    if parameter.name.endswith("_option") and isinstance(value, Mapping):
         return [f"{name}={_text(element)}" for name, element in value.items()]
     if parameter.name == "rungs" and isinstance(value, list):
         return ",".join(str(_checked(_KINDS[int], where, each)) for each in value)
