@@ -266,8 +266,8 @@ class AutoMLEngine:
             SpaceError: There is no such hyperparameter, or its value breaks a rule.
         """
         own = self._current_options()
-        check_hpo(own, mode, n_trials, top_k, architecture_trials)
         space = _as_space(space_or_dsl)
+        check_hpo(own, space, mode, n_trials, top_k, architecture_trials, hyperparameters)
         trainer = evaluator or self.make_evaluator(train_data, val_data, test_data)
 
         def run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.commands import _complete as complete
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
 from neural_automl.executor import EXECUTOR_NAMES
@@ -152,10 +152,16 @@ StudyOption = Annotated[
     typer.Option(
         "--study",
         help="Name of the study; not needed where the storage holds one.",
+        autocompletion=complete.studies,
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Write one JSON object to standard output, and all texts to the other."
+    ),
+]
 TargetOption = Annotated[
     str | None,
     typer.Option(
@@ -248,6 +254,7 @@ StrategyOption = Annotated[
         "--strategy",
         help=f"How to propose: {', '.join(SAMPLER_NAMES)} (which picks among them), or a strategy "
         "that an --import MODULE registers.",
+        autocompletion=complete.strategies,
     ),
 ]
 EarlyStoppingOption = Annotated[
@@ -256,6 +263,7 @@ EarlyStoppingOption = Annotated[
         "--early-stopping",
         help=f"When to give up: {', '.join(PRUNER_NAMES)}. By default median, multi_objective for "
         "several metrics, and none with --rungs.",
+        autocompletion=complete.early_stoppings,
         show_default=False,
     ),
 ]
@@ -309,6 +317,7 @@ MetricOption = Annotated[
         help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ..., params, macs, "
         "peak_memory_bytes or depth; given several times, all of them. By default "
         "val_accuracy, for regression val_mse.",
+        autocompletion=complete.metrics,
         show_default=False,
     ),
 ]
@@ -322,49 +331,19 @@ SearchStorageOption = Annotated[
 SearchStudyOption = Annotated[
     str | None,
     typer.Option(
-        "--study", help="Name of the study; by default the network's.", show_default=False
+        "--study",
+        help="Name of the study; by default the network's.",
+        autocompletion=complete.studies,
+        show_default=False,
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the proposals and the trainings.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.", autocompletion=complete.devices),
+]
 BackendOption = Annotated[
     Literal["pytorch", "tensorflow"], typer.Option("--backend", help="What trains the networks.")
-]
-KeepWeightsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--keep-weights",
-        metavar="N",
-        help="Keep the weights of the best N networks only; by default of all that were trained "
-        "to the end.",
-        show_default=False,
-    ),
-]
-
-
-def read_bytes(text: str | None) -> int | None:
-    """Return a number of bytes that may be written with a unit: 500MB, 2 GB.
-
-    Raises:
-        BadParameter: It is none.
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text, re.IGNORECASE)
-    if found is None:
-        raise typer.BadParameter(f"must be a number of bytes, as 500MB or 2GB, but got {text!r}")
-    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
-
-
-CheckpointQuotaOption = Annotated[
-    int | None,
-    typer.Option(
-        "--checkpoint-quota",
-        parser=read_bytes,
-        metavar="SIZE",
-        help="Room that the checkpoints of all trainings under way may take together, as 2GB.",
-        show_default=False,
-    ),
 ]
 TimeoutOption = Annotated[
     float | None,
@@ -387,6 +366,7 @@ ExecutorOption = Annotated[
         "--executor",
         help=f"Where they are trained: {', '.join(EXECUTOR_NAMES)}. By default in processes, "
         "where there are several workers.",
+        autocompletion=complete.executors,
         show_default=False,
     ),
 ]

@@ -9,15 +9,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+import optuna
+
 from neural_automl.architecture_space import ArchitectureSpace, Call, Choice, LogRange
 from neural_automl.architecture_space._values import open_values
 from neural_automl.hyperparameters import OPTIMIZERS, TRAINING
 from neural_automl.parameters import Parameter, find_parameter
-from neural_automl.registry import architecture_of, best_trial, full_trainings, top_trials
+from neural_automl.registry import (
+    architecture_of,
+    best_trial,
+    full_trainings,
+    space_of,
+    top_trials,
+)
 from neural_automl.search_strategies import check_strategy
 
 if TYPE_CHECKING:
-    import optuna
     from optuna.trial import FrozenTrial
 
     from neural_automl.architecture import Architecture
@@ -138,22 +145,28 @@ def _with_layers(
 
 def check_hpo(
     options: EngineOptions,
+    space: ArchitectureSpace,
     mode: str,
     n_trials: int,
     top_k: int,
-    architecture_trials: int | None,
+    architecture_trials: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
 ) -> None:
-    """Check the options of a search with hyperparameters.
+    """Check what a search with hyperparameters is asked for, before anything is trained.
 
     Args:
         options: Of the engine.
+        space: What will be searched.
         mode: Among ``MODES``.
         n_trials: Trials that shall train.
         top_k: Architectures that are gone on with.
         architecture_trials: Trials of the first search, or None.
+        hyperparameters: As for ``open_training``.
 
     Raises:
-        ValueError: One is out of its range, or does not go with another.
+        ValueError: An option is out of its range, or does not go with another, or the strategy
+            can't search hyperparameters.
+        SpaceError: There is no such hyperparameter, or a value breaks a rule.
     """
     if mode not in MODES:
         raise ValueError(f"`mode` must be one of {', '.join(MODES)} but got {mode!r}.")
@@ -164,7 +177,15 @@ def check_hpo(
     if mode == "joint":
         if architecture_trials is not None:
             raise ValueError("`architecture_trials` is of the mode sequential.")
-        return
+        opened = open_training(space, hyperparameters)
+    else:
+        _check_in_turn(options, n_trials, architecture_trials)
+        example = space.sample_architecture(seed=0)
+        opened = hold_fixed(space, example, hyperparameters)
+    check_strategy(options.search_strategy, options.sampler_options, space=opened)
+
+
+def _check_in_turn(options: EngineOptions, n_trials: int, architecture_trials: int | None) -> None:
     if n_trials < 2:
         raise ValueError(f"`n_trials` must be at least 2 in sequence but got {n_trials}.")
     if architecture_trials is not None and not 1 <= architecture_trials < n_trials:
@@ -208,46 +229,70 @@ def search_in_turn(
     after = replace(options, warm_start=None, warm_start_options=None, predictor=False)
     # Of its own kind each: one that is an object learns from the study that it is in.
     strategy = copy.deepcopy(options.search_strategy)
-    example = hold_fixed(space, space.sample_architecture(seed=0), hyperparameters)
-    check_strategy(strategy, options.sampler_options, space=example)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     first = architecture_trials or n_trials - n_trials // 2
     results = [search(options, space, first, timeout)]
     study = results[0].study
-    left = n_trials - math.ceil(full_trainings(study))
-    chosen = _best_networks(study, min(top_k, left))
-    for index, trial in enumerate(chosen):
+    chosen = {f"{study.study_name}-trial{trial.number}": trial for trial in _best(study, top_k)}
+    earlier = _children(study)
+    results += [replace(results[0], study=earlier[name]) for name in earlier if name not in chosen]
+    trained = {name: math.ceil(full_trainings(each)) for name, each in earlier.items()}
+    spare = n_trials - math.ceil(full_trainings(study)) - sum(trained.values())
+    waiting = list(chosen)
+    for name, trial in chosen.items():
+        # What a study leaves, as its hyperparameters are all tried, the others have.
+        before = trained.get(name, 0)
+        budget = _level([trained.get(other, 0) for other in waiting], spare)
+        waiting.remove(name)
         seconds = deadline - time.monotonic()
         if seconds <= 0:
             results[-1] = replace(results[-1], stop_reason="timeout")
-        if results[-1].stop_reason in _ENDS:
-            break
-        name = f"{study.study_name}-trial{trial.number}"
+        if results[-1].stop_reason in _ENDS or budget <= before:
+            results += [replace(results[-1], study=earlier[name])] if name in earlier else []
+            continue
         children = study.user_attrs.get(CHILDREN, {})
         study.set_user_attr(CHILDREN, {**children, name: trial.number})
         fixed = hold_fixed(space, architecture_of(space, trial), hyperparameters)
         stage = replace(after, search_strategy=copy.deepcopy(strategy), study_name=name)
-        # What a study leaves, as its hyperparameters are all tried, the others have.
-        share = max(1, math.ceil(left / (len(chosen) - index)))
-        results.append(search(stage, fixed, share, None if timeout is None else seconds))
-        left -= math.ceil(full_trainings(results[-1].study))
+        results.append(search(stage, fixed, budget, None if timeout is None else seconds))
+        spare -= math.ceil(full_trainings(results[-1].study)) - before
     return _joint(results)
 
 
-def _best_networks(study: optuna.Study, count: int) -> list[FrozenTrial]:
+def _level(trained: Sequence[int], spare: int) -> int:
+    """Return to how many each must come, that so many more are shared out and all come close."""
+    ranked = sorted(trained)
+    for count in range(1, len(ranked) + 1):
+        level = math.ceil((spare + sum(ranked[:count])) / count)
+        if count == len(ranked) or level <= ranked[count]:
+            return level
+    return 0
+
+
+def _children(study: optuna.Study) -> dict[str, optuna.Study]:
+    """Return the studies of hyperparameters that were begun after one of architectures."""
+    storage = study._storage
+    made = set(optuna.get_all_study_names(storage))
+    names = [name for name in study.user_attrs.get(CHILDREN, {}) if name in made]
+    return {name: optuna.load_study(study_name=name, storage=storage) for name in names}
+
+
+def _best(study: optuna.Study, count: int) -> list[FrozenTrial]:
     """Return the best trials whose networks compute different functions."""
     found: dict[str, FrozenTrial] = {}
     for trial in top_trials(study, len(study.get_trials(deepcopy=False))):
         found.setdefault(trial.user_attrs.get("architecture_key", str(trial.number)), trial)
-    return list(found.values())[: max(0, count)]
+    return list(found.values())[:count]
 
 
 def _joint(results: Sequence[SearchResult]) -> SearchResult:
+    """Return the result of the study with the best trial."""
     reasons = [result.stop_reason for result in results]
     usual = ("budget", "space exhausted", "trained already")
     reason = min(reasons, key=usual.index) if reasons[-1] in usual else reasons[-1]
     best = results[_best_of([result.study for result in results])]
-    return replace(best, stop_reason=reason, studies=tuple(r.study.study_name for r in results))
+    names = tuple(result.study.study_name for result in results)
+    return replace(best, space=space_of(best.study), stop_reason=reason, studies=names)
 
 
 def _best_of(studies: Sequence[optuna.Study]) -> int:

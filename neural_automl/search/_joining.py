@@ -18,7 +18,7 @@ from neural_automl.workers._worker import Callback, Outcome, work
 if TYPE_CHECKING:
     import optuna
 
-    from neural_automl.evaluation import Evaluator
+    from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 
 
 class Joining:
@@ -47,7 +47,7 @@ class Joining:
         self._url = url
         self._engine = _engine(self.study, self.settings, url, device)
 
-    def make_evaluator(self, source: str | None = None) -> Evaluator:
+    def make_evaluator(self, source: str | None = None) -> ArchitectureEvaluator:
         """Return the search's evaluator, with its data.
 
         Args:

@@ -177,7 +177,8 @@ class SearchResult:
 
         Raises:
             DataError: The inputs do not fit the network.
-            StudyError: The result was loaded, or there is no best network, or no weights of it.
+            StudyError: The result was loaded and its data was not from ``load_data``, or there is
+                no best network, or no weights of it.
         """
         return self._predictor.predict(inputs)
 
@@ -196,12 +197,26 @@ class SearchResult:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        if not isinstance(self.evaluator, ArchitectureEvaluator):
+        return Predictor(self._trainer, self.best_architecture, [self.weights()])
+
+    @cached_property
+    def _trainer(self) -> ArchitectureEvaluator:
+        """What trained; made again where the study says where its data came from."""
+        if isinstance(self.evaluator, ArchitectureEvaluator):
+            return self.evaluator
+        if self.evaluator is not None or not self.study.user_attrs.get(SETTINGS, {}).get("data"):
             raise StudyError(
-                "the data's form is not known to a result that was loaded or that another "
-                "evaluator made; use `model`, which takes tensors"
+                "the data's form is not known to a result that was loaded, of data that was not "
+                "from `load_data`, or that another evaluator made; use `model`, which takes tensors"
             )
-        return Predictor(self.evaluator, self.best_architecture, [self.weights()])
+        from neural_automl.search._joining import Joining
+
+        made = Joining(self.storage, self.study.study_name).make_evaluator()
+        if made.data_fingerprint != self.study.user_attrs.get("data_fingerprint"):
+            raise StudyError(
+                f"the data of the study {self.study.study_name!r} is no longer what it was"
+            )
+        return made
 
     def weights(self) -> dict[str, Any]:
         """Return the best trial's trained weights, tensors by name.
@@ -228,10 +243,10 @@ class SearchResult:
         The study keeps them, for the model card of an export.
 
         Raises:
-            StudyError: The result was loaded, or the evaluator has no test data.
+            StudyError: There is no test data, or it is not known, as for ``predict``.
         """
-        evaluator = self.evaluator
-        if not isinstance(evaluator, ArchitectureEvaluator) or not evaluator.has_test_data:
+        evaluator = self._trainer
+        if not evaluator.has_test_data:
             raise StudyError("there is no test data to measure on; give `test_data` to the search")
         metrics = evaluator.measure_test(self.best_architecture, self.weights())
         kept = {"trial": self.best_trial.number, "metrics": metrics}

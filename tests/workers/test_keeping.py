@@ -12,7 +12,7 @@ from optuna.artifacts import get_all_artifact_meta
 
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.artifacts import load_artifact, load_weights
-from neural_automl.commands._arguments import read_bytes
+from neural_automl.commands._search import read_bytes
 from neural_automl.engine import AutoMLEngine
 from neural_automl.evaluation import EvaluationContext
 from neural_automl.exceptions import StudyError
@@ -189,13 +189,13 @@ def test_what_is_kept_is_checked(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (None, None),
         ("1500", 1500),
         ("500MB", 500_000_000),
         ("2 gb", 2_000_000_000),
         ("1.5K", 1500),
         ("1T", 10**12),
+        (10**9, 10**9),
     ],
 )
-def test_bytes_are_read_with_their_unit(text: str | None, expected: int | None) -> None:
+def test_bytes_are_read_with_their_unit(text: str | int, expected: int) -> None:
     assert read_bytes(text) == expected
