@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +11,7 @@ from neural_automl.exceptions import ProxyError
 from neural_automl.zero_cost._work import (
     finite,
     gradients,
+    layer_outputs,
     loss_of,
     remove_norms,
     weights_of,
@@ -71,6 +74,34 @@ def grasp(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         pairs = zip((w for w, _ in used), curved, strict=True)
         total = sum((w.detach() * h).sum().double() for w, h in pairs if h is not None)
         return finite(-total, "grasp")
+
+
+def fisher(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """How much the loss would change without each channel of the layers with weights.
+
+    That is half the mean, over samples, of the square of activation times gradient, summed first
+    over the positions of a channel; added up over channels.
+
+    Source: Turner et al., "BlockSwap: Fisher-guided Block Substitution for Network Compression on a
+    Budget", ICLR 2020, section 3, as a score of whole networks by Abdelfattah et al., ICLR 2021,
+    equation 2.
+    """
+    with working_copy(model) as net:
+        activations = layer_outputs(net)
+        loss = loss_of(net(inputs), targets)
+        used = [(a, axis) for a, axis in activations if a.requires_grad]
+        found: Sequence[Tensor | None] = ()
+        if used and loss.requires_grad:
+            found = torch.autograd.grad(loss, [a for a, _ in used], allow_unused=True)
+        total = torch.zeros((), dtype=torch.float64)
+        for (a, axis), gradient in zip(used, found, strict=True):
+            if gradient is not None:
+                product = (a.detach() * gradient).movedim(axis, 1)
+                of_channels = product.reshape(*product.shape[:2], -1).sum(2)
+                total += of_channels.double().square().mean(0).sum().cpu() / 2
+    if all(gradient is None for gradient in found):
+        raise ProxyError("no weight of the network has a part in its output")
+    return finite(total, "fisher")
 
 
 def l2_norm(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +22,9 @@ _NORMS = (
     nn.LocalResponseNorm,
     nn.RMSNorm,
 )
-
+#: Draws of normal weights that some proxies are the mean of, and the samples of each at most.
+REPEATS = 32
+FEW = 16
 
 #: Types of attributes that a copy may share; tuples of PyTorch's modules hold numbers.
 _FIXED = (type(None), bool, int, float, str, tuple, set)
@@ -101,9 +104,58 @@ def weights_of(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     return found
 
 
+def is_map(x: Tensor) -> bool:
+    """Return whether a tensor has more than one position for each sample and channel."""
+    return x.ndim > 2 and math.prod(x.shape[2:]) > 1
+
+
+def layer_outputs(model: nn.Module) -> list[tuple[Tensor, int]]:
+    """Return a list to which a working copy's layers with weights will add what they put out.
+
+    Beside each output of two dimensions or more stands the axis of its channels. The network goes
+    on with a copy, which it may change in place.
+
+    Raises:
+        ProxyError: No layer has weights.
+    """
+    weights_of(model)  # checks
+    found: list[tuple[Tensor, int]] = []
+
+    def keep(module: nn.Module, inputs: object, output: Any) -> Any:
+        # Of several tensors, as an LSTM's, the first is the output.
+        several = isinstance(output, tuple)
+        first = output[0] if several else output
+        if not isinstance(first, Tensor) or first.ndim < 2:
+            return output
+        found.append((first, 1 if isinstance(module, nn.modules.conv._ConvNd) else -1))
+        return (first.clone(), *output[1:]) if several else first.clone()
+
+    for module in model.modules():
+        if any(p.ndim >= 2 for p in module.parameters(recurse=False)):
+            module.register_forward_hook(keep)
+    return found
+
+
+def draw_weights(model: nn.Module) -> None:
+    """Give the layers of a working copy standard normal weights, and no shift."""
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.ndim >= 2:
+                nn.init.normal_(parameter)
+            elif name.startswith("bias"):
+                nn.init.zeros_(parameter)
+            elif isinstance(module, _NORMS):
+                nn.init.ones_(parameter)
+
+
+def are_labels(targets: Tensor) -> bool:
+    """Return whether targets are labels of classes (N,), not values."""
+    return targets.dtype in (torch.int64, torch.int32, torch.uint8) and targets.ndim == 1
+
+
 def loss_of(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return cross-entropy for labels (N,), else the mean squared error."""
-    if targets.dtype in (torch.int64, torch.int32, torch.uint8) and targets.ndim == 1:
+    if are_labels(targets):
         return functional.cross_entropy(outputs, targets.long())
     return functional.mse_loss(outputs, targets.to(outputs.dtype).reshape(outputs.shape))
 
