@@ -24,8 +24,9 @@ def az_expressivity(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """Sum over blocks of how evenly features spread: the entropy of their principal components.
 
     The input is random. Of a network that this package built, a block is a layer of its space with
-    weights, and what follows until the next; of others it is a module of the outermost that there
-    are several of. Its feature is the last map that it gives, before global pooling.
+    weights, and what follows until the next; of others it is a module of the outermost level that
+    has several with weights. Its feature is the last map that it gives, before global pooling. The
+    last block, which makes the output, has no part in it.
 
     Raises:
         ProxyError: The inputs are ids of an embedding, or there are no blocks but the last.
@@ -88,7 +89,7 @@ def _entropies(model: nn.Module, inputs: Tensor, name: str, fewest: int) -> list
         for feature in _features(net, inputs, name, fewest):
             rows = feature.tensor.movedim(feature.axis, -1).flatten(0, -2)
             rows = rows - rows.mean(0)
-            values = torch.linalg.eigvalsh((rows.T @ rows).double()).clamp_min(0)
+            values = _squares(rows).clamp_min(0)
             shares = values / values.sum() if values.any() else values
             found.append(float(-(shares * (shares + _LEAST_SHARE).log()).sum()))
     return found
@@ -97,11 +98,17 @@ def _entropies(model: nn.Module, inputs: Tensor, name: str, fewest: int) -> list
 def _spectral_norm(first: Tensor, second: Tensor) -> float:
     """Return that of the mean outer product over positions; channels last, brought to one size."""
     if first.ndim != second.ndim:
-        first, second = (x.flatten(1, -2) for x in (first, second))
+        first, second = (x.reshape(len(x), -1, x.shape[-1]) for x in (first, second))
     first, second = _folded(first, second.shape[1:-1]), _folded(second, first.shape[1:-1])
     first, second = first.flatten(0, -2), second.flatten(0, -2)
-    product = first.T @ second / len(first)
-    return float(torch.linalg.matrix_norm(product.double(), 2))
+    return float(_squares(first.T @ second / len(first))[-1].clamp_min(0).sqrt())
+
+
+def _squares(x: Tensor) -> Tensor:
+    """Return the squares of a matrix's singular values, the largest last."""
+    shorter = x if len(x) < x.shape[1] else x.T
+    values: Tensor = torch.linalg.eigvalsh((shorter @ shorter.T).double())
+    return values
 
 
 def _folded(x: Tensor, sizes: torch.Size) -> Tensor:
@@ -134,9 +141,9 @@ class _Feature:
 
 
 def _features(net: nn.Module, inputs: Tensor, name: str, fewest: int) -> list[_Feature]:
-    """Return the last feature map of each block for random inputs; but the network's output.
+    """Return the last feature map of each block for random inputs, but of the block at the end.
 
-    Of a network without maps they are the last tensors.
+    That one makes the output. Of a network without maps they are the last tensors.
 
     Raises:
         ProxyError: The inputs are no numbers, or there are too few.
@@ -150,15 +157,19 @@ def _features(net: nn.Module, inputs: Tensor, name: str, fewest: int) -> list[_F
         if feature.has_weights or not blocks:
             blocks.append([])
         blocks[-1].append(feature)
+    del blocks[-1:]
     maps = [[f for f in block if is_map(f.tensor)] for block in blocks]
     found = [block[-1] for block in (maps if any(maps) else blocks) if block]
     if len(found) < fewest:
-        raise ProxyError(f"{name} needs {fewest} blocks at least but the network has {len(found)}")
+        raise ProxyError(
+            f"{name} needs features of at least {fewest} blocks, the last not counted, but the "
+            f"network has {len(found)}"
+        )
     return found
 
 
 def _of_layers(net: GraphModule, x: Tensor) -> list[_Feature]:
-    """Return what the layers of a space put out, in their order, but the last."""
+    """Return what the layers of a space put out, in their order."""
     graph, plan = net.plan.graph, net.plan
     axes = [1 if layout == "channels_first" else -1 for layout in layouts(graph)]
     value_of = {0: 0}
@@ -170,7 +181,6 @@ def _of_layers(net: GraphModule, x: Tensor) -> list[_Feature]:
         layer = node.path.partition("]")[0]
         weighted[layer] = weighted.get(layer, False) or PRIMITIVES[node.op].weighted
         last[layer] = number
-    del last[graph.nodes[graph.logits].path.partition("]")[0]]
     values = net.values(x, [value_of[node] for node in last.values()])
     return [
         _Feature(value, axes[node], weighted[layer])
@@ -179,7 +189,7 @@ def _of_layers(net: GraphModule, x: Tensor) -> list[_Feature]:
 
 
 def _of_modules(net: nn.Module, x: Tensor) -> list[_Feature]:
-    """Return what a network's blocks put out, as they are called, but the last."""
+    """Return what a network's blocks put out, as they are called."""
     found: list[_Feature] = []
 
     def keep(has_weights: bool, module: nn.Module, inputs: object, output: object) -> None:
@@ -189,8 +199,8 @@ def _of_modules(net: nn.Module, x: Tensor) -> list[_Feature]:
 
     for block in _blocks(net):
         block.register_forward_hook(partial(keep, _has_weights(block)))
-    output = net(x)
-    return [feature for feature in found if feature.tensor is not output]
+    net(x)
+    return found
 
 
 def _blocks(module: nn.Module) -> list[nn.Module]:

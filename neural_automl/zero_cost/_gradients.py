@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from neural_automl.exceptions import ProxyError
 from neural_automl.zero_cost._work import (
@@ -61,7 +62,8 @@ def grasp(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """
     with working_copy(model) as net:
         weights = [weight for _, weight in weights_of(net)]
-        outputs = net(inputs)
+        with sdpa_kernel(SDPBackend.MATH):  # others have no second derivative
+            outputs = net(inputs)
         if not outputs.requires_grad:
             raise ProxyError("no weight of the network has a part in its output")
         loss = loss_of(outputs, targets)

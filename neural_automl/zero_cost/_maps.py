@@ -14,6 +14,7 @@ from neural_automl.zero_cost._work import (
     FEW,
     REPEATS,
     draw_weights,
+    dtype_for_drawn,
     finite,
     is_map,
     layer_outputs,
@@ -61,9 +62,7 @@ def zen(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """
     if not inputs.is_floating_point():
         raise ProxyError("zen needs inputs that are numbers, not the ids of an embedding")
-    normalised = any(isinstance(m, _BatchNorm) for m in model.modules())
-    # Where nothing normalises, normal weights are soon too much for float32.
-    dtype = None if normalised else torch.float64
+    dtype = dtype_for_drawn(model)
     like = inputs[:FEW].to(dtype)
     total = 0.0
     with working_copy(model, dtype=dtype) as net, torch.no_grad():

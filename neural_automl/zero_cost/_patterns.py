@@ -15,6 +15,7 @@ from neural_automl.zero_cost._work import (
     REPEATS,
     are_labels,
     draw_weights,
+    dtype_for_drawn,
     finite,
     working_copy,
 )
@@ -153,9 +154,10 @@ def swap(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """
     if len(inputs) < 2:
         raise ProxyError("swap needs at least 2 samples to compare but got 1")
-    x = inputs[:FEW]
+    dtype = dtype_for_drawn(model)
+    x = inputs[:FEW].to(dtype) if inputs.is_floating_point() else inputs[:FEW]
     counts = []
-    with working_copy(model) as net, torch.no_grad():
+    with working_copy(model, dtype=dtype) as net, torch.no_grad():
         for _ in range(REPEATS):
             draw_weights(net)
             seen = _Seen(len(x), x.device)

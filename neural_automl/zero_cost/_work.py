@@ -148,6 +148,14 @@ def draw_weights(model: nn.Module) -> None:
                 nn.init.ones_(parameter)
 
 
+def dtype_for_drawn(model: nn.Module) -> torch.dtype | None:
+    """Return the type in which ``draw_weights`` leads to numbers that are finite.
+
+    Where nothing normalises, they are soon too much for float32; else None: the network's own.
+    """
+    return None if any(isinstance(m, _NORMS) for m in model.modules()) else torch.float64
+
+
 def are_labels(targets: Tensor) -> bool:
     """Return whether targets are labels of classes (N,), not values."""
     return targets.dtype in (torch.int64, torch.int32, torch.uint8) and targets.ndim == 1
