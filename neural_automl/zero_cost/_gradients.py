@@ -12,9 +12,9 @@ from neural_automl.exceptions import ProxyError
 from neural_automl.zero_cost._work import (
     finite,
     gradients,
-    layer_outputs,
     loss_of,
     remove_norms,
+    watch_layers,
     weights_of,
     working_copy,
 )
@@ -89,9 +89,16 @@ def fisher(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     equation 2.
     """
     with working_copy(model) as net:
-        activations = layer_outputs(net)
+        used: list[tuple[Tensor, int]] = []
+
+        def keep(activation: Tensor, axis: int) -> Tensor | None:
+            if not activation.requires_grad:
+                return None
+            used.append((activation, axis))
+            return activation.clone()  # which the network may change in place
+
+        watch_layers(net, keep)
         loss = loss_of(net(inputs), targets)
-        used = [(a, axis) for a, axis in activations if a.requires_grad]
         found: Sequence[Tensor | None] = ()
         if used and loss.requires_grad:
             found = torch.autograd.grad(loss, [a for a, _ in used], allow_unused=True)

@@ -17,7 +17,7 @@ from neural_automl.zero_cost._work import (
     dtype_for_drawn,
     finite,
     is_map,
-    layer_outputs,
+    watch_layers,
     working_copy,
 )
 
@@ -26,6 +26,8 @@ _BatchNorm = nn.modules.batchnorm._NormBase
 _STEP = 0.01
 #: Positions of the 64 x 64 image of the paper of meco.
 _POSITIONS = 64 * 64
+#: Share of a channel's squares below which their differences are rounding.
+_ROUNDING = 1e-12
 
 
 class _LastMap(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -113,22 +115,41 @@ def meco(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     Minimum Eigenvalue of Correlation", NeurIPS 2023, section 3.
     """
     count = max(1, min(len(inputs), _POSITIONS // math.prod(inputs.shape[2:])))
+    products = _Products()
     with working_copy(model) as net, torch.no_grad():
-        outputs = layer_outputs(net)
+        watch_layers(net, products.add)
         x = inputs[:count]
         net(torch.randn_like(x) if x.is_floating_point() else x)
-        total = sum((_least_eigenvalue(x.movedim(axis, 0)) for x, axis in outputs), 0.0)
-    return finite(total, "meco")
+    return finite(sum(products.least_eigenvalues()), "meco")
 
 
-def _least_eigenvalue(x: Tensor) -> float:
-    """Return that of the correlations of rows, each the rest of the axes; 0 of a constant row."""
-    rows = x.flatten(1)
-    if rows.shape[0] >= rows.shape[1]:
-        return 0.0  # means are taken off: there are fewer directions than rows
-    rows = rows - rows.mean(1, keepdim=True)
-    products = (rows @ rows.T).double()
-    scales = products.diagonal().sqrt()
-    if not (scales > 0).all():
-        return 0.0
-    return max(0.0, float(torch.linalg.eigvalsh(products / scales / scales[:, None])[0]))
+class _Products:
+    """Collects how channels go together, by their number: many small matrices at once are fast.
+
+    Left out is what has eigenvalue 0 by its shape, or because a channel is the same everywhere.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[int, list[Tensor]] = {}
+
+    def add(self, x: Tensor, axis: int) -> None:
+        """Add what a layer puts out."""
+        rows = x.movedim(axis, 0).flatten(1)
+        if rows.shape[0] >= rows.shape[1]:
+            return  # means are taken off: there is one direction less
+        means = rows.mean(1, keepdim=True)
+        apart = rows - means
+        products = apart @ apart.T
+        # Where a channel is the same everywhere, rounding is left of it.
+        if (products.diagonal() > _ROUNDING * rows.shape[1] * means[:, 0].square()).all():
+            self._found.setdefault(len(rows), []).append(products)
+
+    def least_eigenvalues(self) -> list[float]:
+        """Return those of the correlations; that of a matrix left out is 0."""
+        found: list[float] = []
+        for several in self._found.values():
+            products = torch.stack(several).double()
+            scales = products.diagonal(dim1=1, dim2=2).sqrt()
+            correlations = products / scales[:, None] / scales[:, :, None]
+            found += torch.linalg.eigvalsh(correlations)[:, 0].clamp_min(0).tolist()
+        return found
