@@ -57,7 +57,7 @@ class TrialScores:
         if names:
             from neural_automl.zero_cost import check_proxies
 
-            check_proxies(names)
+            names = check_proxies(names)
         self.names = tuple(names)
         self._evaluator = evaluator
         self._seed = seed
