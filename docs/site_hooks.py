@@ -1,7 +1,7 @@
 """What MkDocs does not know of this repository: pages outside docs/, notebooks, the reference.
 
-``mkdocs.yml`` names this file under ``hooks``. The pages of docs/ stand on two feet: their links lead
-to files, so that they work where the repository is read, and here they are led to the site's pages.
+``mkdocs.yml`` names this file under ``hooks``. The links of a page in docs/ lead to
+files, so that they work where the repository is read; here they are led to the site's pages.
 
 - A file that a page links to and that lies outside docs/ (a README of another folder, a notebook, a
   source file, a folder of examples) becomes a page under ``repository/``. README.md is the first.
@@ -194,16 +194,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Lead the links of a page to the site's pages, and give a page without heading its title."""
     uri = page.file.src_uri
     source = _sources.get(uri, f"docs/{uri}")
-    made = {(notebook, ".png") for notebook in notebooks()}  # they lie beside the page already
 
     def led(found: re.Match[str]) -> str:
         target = found["target"]
-        if (
-            target is None
-            or "://" in target
-            or source.endswith(".ipynb")
-            and target.endswith(".png")
-        ):
+        beside = source.endswith(".ipynb") and target is not None and target.endswith(".png")
+        if target is None or "://" in target or beside:
             return found[0]
         goal = posixpath.relpath(_goal(resolve(source, target)), posixpath.dirname(uri) or ".")
         return f"]({goal}{found['anchor'] or ''})"
