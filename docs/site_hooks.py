@@ -136,8 +136,10 @@ def notebook_page(notebook: dict[str, Any], stem: str) -> tuple[str, dict[str, b
 
 
 def _table(html: str) -> str:
-    """Return the table of a pandas output, without its style and its lines between."""
-    table = re.sub(r"<style.*?</style>", "", html, flags=re.DOTALL)
+    """Return the table of a pandas output, without styles of its own and lines between."""
+    found = re.search(r"<table.*?</table>", html, flags=re.DOTALL)
+    assert found is not None, html
+    table = re.sub(r"<(table|tr|th)\b[^>]*>", r"<\1>", found[0])
     return "\n".join(line for line in table.splitlines() if line.strip())
 
 

@@ -24,6 +24,16 @@ LOADED = re.compile(
 LOADED_BY_STYLE = re.compile(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//")
 
 
+#: A table as pandas writes it into a notebook.
+HTML = """<div>
+<style scoped>th { color: red; }</style>
+<table border="1" class="dataframe">
+<tr style="text-align: right;"><th>a</th></tr>
+
+</table>
+</div>"""
+
+
 @pytest.mark.slow
 def test_the_site_is_built_strictly_and_stands_alone(tmp_path: Path) -> None:
     built = subprocess.run(
@@ -140,7 +150,7 @@ def test_a_notebook_becomes_a_page(kinds: list[str]) -> None:
     outputs = {
         "code": {"output_type": "stream", "text": ["seen\n"]},
         "picture": {"output_type": "display_data", "data": {"image/png": "aGVsbG8="}},
-        "table": {"output_type": "execute_result", "data": {"text/html": "<table>\n\n</table>"}},
+        "table": {"output_type": "execute_result", "data": {"text/html": HTML}},
     }
     cells = [
         {"cell_type": "markdown", "source": ["# T"]}
@@ -152,7 +162,7 @@ def test_a_notebook_becomes_a_page(kinds: list[str]) -> None:
 
     assert page.count("```python\nf()\n```") == len(kinds) - kinds.count("text")
     assert page.count("```text\nseen\n```") == kinds.count("code")
-    assert page.count("<table>\n</table>") == kinds.count("table")
+    assert page.count("<table>\n<tr><th>a</th></tr>\n</table>") == kinds.count("table")
     assert list(pictures) == [f"book_{n}.png" for n in range(1, kinds.count("picture") + 1)]
     assert set(pictures.values()) <= {b"hello"}
     assert all(f"]({name})" in page for name in pictures)
