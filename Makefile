@@ -10,7 +10,7 @@ TRIALS ?= 20
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick verify lint format clean
+.PHONY: help demo test quick verify lint format docs notebooks clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,8 +36,14 @@ format: $(VENV)/.installed-dev  ## Put imports and lines in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-dev  ## Build the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build
+
+notebooks: $(VENV)/.installed-dev  ## Run the notebooks and write their outputs into them
+	$(BIN)/python notebooks/execute.py
+
 clean:  ## Remove .venv, results and what builds and checks leave behind
-	rm -rf $(VENV) build dist results *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist results site *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
