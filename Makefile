@@ -10,7 +10,7 @@ TRIALS ?= 20
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick verify lint format audit clean
+.PHONY: help demo test quick verify lint format docs notebooks audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -42,8 +42,14 @@ audit: $(VENV)/.installed-dev  ## Look for known weaknesses of all that is insta
 	$(BIN)/python -m pip list --format=freeze --exclude-editable | sed 's/+cpu$$//' >$(VENV)/audit/installed.txt
 	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r $(VENV)/audit/installed.txt
 
+docs: $(VENV)/.installed-dev  ## Build the documentation as a site, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build
+
+notebooks: $(VENV)/.installed-dev  ## Run the notebooks and write their outputs into them
+	$(BIN)/python notebooks/execute.py
+
 clean:  ## Remove .venv, results and what builds and checks leave behind
-	rm -rf $(VENV) build dist results *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist results site *.egg-info .coverage htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

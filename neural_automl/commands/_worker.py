@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from neural_automl.commands._arguments import (
     DATA_HELP,
     DeviceOption,
     ImportOption,
+    JsonOption,
     StorageOption,
     StudyOption,
     TrackOption,
@@ -19,6 +20,8 @@ from neural_automl.commands._arguments import (
     import_modules,
     tracking_options,
 )
+from neural_automl.commands._exit import INTERRUPTED, wrong_options
+from neural_automl.commands._output import print_json
 from neural_automl.exceptions import NeuralAutoMLError
 from neural_automl.tracking._create import make_tracker
 
@@ -63,6 +66,7 @@ def worker(
     device: DeviceOption = "auto",
     track: TrackOption = None,
     track_option: TrackOptionsOption = None,
+    as_json: JsonOption = False,
     imports: ImportOption = None,
 ) -> None:
     """Join a search: propose and train networks of its study until its budget is spent.
@@ -74,12 +78,8 @@ def worker(
     """
     from neural_automl.search._joining import Joining
 
-    try:
+    with wrong_options():
         tracker = make_tracker(track, tracking_options(track_option))
-    except (TypeError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from error
-    except ImportError as error:  # it says what to install
-        raise NeuralAutoMLError(str(error)) from error
     joining = Joining(storage, study, device=device)
     trainer = joining.make_evaluator(data) if evaluator is None else load_evaluator(evaluator)
     folder = artifacts or joining.artifacts()
@@ -89,11 +89,21 @@ def worker(
             "on this machine; give one with --artifacts",
             err=True,
         )
-    typer.echo(f"joined the study {joining.study.study_name}")
-    outcome = joining.run(trainer, artifacts=folder, callbacks=[_tell], tracker=tracker)
-    typer.echo(f"left: {outcome.reason}")
+    trials: list[dict[str, Any]] = []
+
+    def tell(study: optuna.Study, trial: FrozenTrial) -> None:
+        state = trial.state.name.lower()
+        values = ", ".join(f"{value:g}" for value in trial.values or ())
+        typer.echo(f"trial {trial.number}: {state} {values}".rstrip(), err=as_json)
+        trials.append({"trial": trial.number, "state": state, "values": trial.values})
+
+    typer.echo(f"joined the study {joining.study.study_name}", err=as_json)
+    outcome = joining.run(trainer, artifacts=folder, callbacks=[tell], tracker=tracker)
+    typer.echo(f"left: {outcome.reason}", err=as_json)
+    if as_json:
+        print_json({"study": joining.study.study_name, "reason": outcome.reason, "trials": trials})
     if outcome.reason == "interrupted":
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 def load_evaluator(name: str) -> Evaluator:
@@ -122,8 +132,3 @@ def load_evaluator(name: str) -> Evaluator:
         raise NeuralAutoMLError(f"{name} made a {type(found).__name__}, which is no evaluator")
     made: Evaluator = found
     return made
-
-
-def _tell(study: optuna.Study, trial: FrozenTrial) -> None:
-    values = "" if not trial.values else " " + ", ".join(f"{value:g}" for value in trial.values)
-    typer.echo(f"trial {trial.number}: {trial.state.name.lower()}{values}")

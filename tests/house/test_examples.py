@@ -2,7 +2,8 @@
 
 The word after ``neural`` says what a block is: nothing for a whole text, ``layers`` for layers of
 a network, ``error`` and ``warning`` for a text whose messages the next block shows. A comment
-before a block says in which folder it runs: ``<!-- test: cd FOLDER -->``.
+before a block says in which folder it runs: ``<!-- test: cd FOLDER -->``. A block that begins with
+its own name, as ``# my_layers.py`` or ``# shapes.neural``, is that file.
 """
 
 from __future__ import annotations
@@ -42,13 +43,16 @@ SHORTER = {
 #: Pages whose Python and commands train networks.
 SLOW = (
     "README.md",
+    "docs/command_line.md",
     "docs/early_stopping.md",
     "docs/extend.md",
     "docs/fidelities.md",
+    "docs/migration.md",
     "docs/report.md",
     "docs/retrain.md",
     "docs/search.md",
     "docs/tracking.md",
+    "docs/tutorial.md",
     "docs/workers.md",
 )
 #: The head and tail around layers that stand alone.
@@ -154,9 +158,13 @@ RUN = [
 @pytest.mark.parametrize("page", RUN)
 def test_python_and_commands_run_in_order(page: str, tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
-    for file in (ROOT / "examples").glob("*.neural"):
-        text = re.sub(r"epochs: \d+", "epochs: 1", file.read_text(encoding="utf-8"))
-        (tmp_path / "examples" / file.name).write_text(text)
+    for file in (*(ROOT / "examples").glob("*.neural"), ROOT / "examples" / "search.toml"):
+        text = file.read_text(encoding="utf-8")
+        (tmp_path / "examples" / file.name).write_text(briefly(text))
+    for block in blocks(page):
+        file_name = re.match(r"# (\w+\.neural)\n", block.code)
+        if file_name is not None:
+            (tmp_path / file_name[1]).write_text(briefly(block.code))
     for (language, folder), group in groupby(
         (block for block in blocks(page) if block.language in ("python", "sh")),
         key=lambda block: (block.language, block.folder),
@@ -166,6 +174,11 @@ def test_python_and_commands_run_in_order(page: str, tmp_path: Path) -> None:
             _run_python(codes, tmp_path / folder)
         for line in "".join(codes).splitlines() if language == "sh" else ():
             _run_line(line, tmp_path / folder)
+
+
+def briefly(space: str) -> str:
+    """Return a space whose trainings take one epoch."""
+    return re.sub(r"epochs(: | = )\d+", r"epochs\g<1>1", space)
 
 
 def shortened(code: str) -> str:
