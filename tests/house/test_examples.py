@@ -43,6 +43,7 @@ SHORTER = {
 #: Pages whose Python and commands train networks.
 SLOW = (
     "README.md",
+    "docs/command_line.md",
     "docs/early_stopping.md",
     "docs/extend.md",
     "docs/fidelities.md",
@@ -156,7 +157,7 @@ RUN = [
 @pytest.mark.parametrize("page", RUN)
 def test_python_and_commands_run_in_order(page: str, tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
-    for file in (ROOT / "examples").glob("*.neural"):
+    for file in (*(ROOT / "examples").glob("*.neural"), ROOT / "examples" / "search.toml"):
         text = file.read_text(encoding="utf-8")
         (tmp_path / "examples" / file.name).write_text(briefly(text))
     for block in blocks(page):
@@ -176,7 +177,7 @@ def test_python_and_commands_run_in_order(page: str, tmp_path: Path) -> None:
 
 def briefly(space: str) -> str:
     """Return a space whose trainings take one epoch."""
-    return re.sub(r"epochs: \d+", "epochs: 1", space)
+    return re.sub(r"epochs(: | = )\d+", r"epochs\g<1>1", space)
 
 
 def shortened(code: str) -> str:
