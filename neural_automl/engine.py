@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from neural_automl.architecture_space import ArchitectureSpace
-from neural_automl.early_stopping import check_objectives, create_pruner, default_pruner
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
-from neural_automl.executor._create import check_executor
-from neural_automl.objective import COST_METRICS, ArchitectureObjective
-from neural_automl.prediction import PerformancePredictor, check_metrics
-from neural_automl.registry import space_of, summarise, write_ledger
-from neural_automl.report import publish
+from neural_automl.objective import COST_METRICS
+from neural_automl.prediction import PerformancePredictor
+from neural_automl.registry import space_of
 from neural_automl.search._checks import (
     check_data,
-    check_names,
-    check_rungs,
     measured,
 )
-from neural_automl.search._opening import open_search
+from neural_automl.search._hpo import (
+    Mode,
+    check_hpo,
+    open_training,
+    search_in_turn,
+    search_of,
+)
+from neural_automl.search._loading import find_source, load_search
+from neural_automl.search._options import EngineOptions
 from neural_automl.search._result import SearchResult as SearchResult
-from neural_automl.search._running import default_workers, run_search
-from neural_automl.search._warm import Earlier, begin_warm, check_options, find_earlier, proxies_of
-from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
+from neural_automl.search._session import run_session
+from neural_automl.search._warm import Earlier
+from neural_automl.search_strategies import SearchStrategy, check_strategy
 from neural_automl.studies import (
     artifact_directory,
-    load_study,
     make_artifact_store,
-    masked,
-    storage_errors,
-    storage_url,
 )
-from neural_automl.warm_start import ZERO_COST
-from neural_automl.workers._budget import set_budget
-from neural_automl.workers._settings import recorded
-from neural_automl.workers._worker import Callback, SearchWorker
+from neural_automl.workers._worker import Callback
 
 if TYPE_CHECKING:
     import optuna
@@ -48,11 +43,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from neural_automl.architecture import Backend
-
-#: As a constraint names it.
-_METRIC_ALIASES: Final = {"peak_memory": "peak_memory_bytes"}
-# Options of early stopping are checked before the number of epochs is known, and with it again.
-_MANY_EPOCHS: Final = 10**6
 
 
 class AutoMLEngine:
@@ -78,15 +68,16 @@ class AutoMLEngine:
         n_initial_random: Random trials before the strategy learns (tpe, bayesian, evolutions).
         reduction_factor: Of asha, hyperband, multi_objective and rungs.
         seed: Of the sampler and of every training.
-        value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
-        rungs: Epochs of short trainings and of the whole one, rising: see
-            ``ArchitectureObjective``.
+        value: Whether a trial's value is its ``last`` or ``best`` epoch's metric.
+        rungs: Epochs of short trainings and of the whole one: see ``ArchitectureObjective``.
         warm_start: What the first trials are chosen by: ``zero_cost``, or earlier studies, or names
             of studies in the same storage; see ``warm_start.warm_start``.
         warm_start_options: Its ``candidates``, ``trials``, ``random``, ``proxies``, ``file`` and
             ``progress``.
         predictor: Whether networks that are likely poor are not trained: see
-            ``ArchitectureObjective``; afterwards the attribute ``predictor`` is what predicted.
+            ``ArchitectureObjective``; later the attribute ``predictor`` is what predicted.
+        keep_weights: Of how many of the best trials the weights are kept.
+        checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
@@ -127,66 +118,47 @@ class AutoMLEngine:
         warm_start: Earlier | None = None,
         warm_start_options: Mapping[str, Any] | None = None,
         predictor: bool = False,
+        keep_weights: int | None = None,
+        checkpoint_quota: int | None = None,
         strict: bool = False,
     ) -> None:
-        check_names(storage, study_name, metrics)
-        self.search_strategy = search_strategy
-        self.executor = executor_type
-        self.max_workers = max_workers or default_workers(executor_type)
-        self.predictor: PerformancePredictor | None = None
-        self._predicts = predictor
-        self.evaluator: Evaluator | None = None
-        self.backend: Backend = backend
-        self.device = device
-        self.output_dir = Path(output_dir)
-        self.storage = storage_url(storage or self.output_dir / "study.db")
-        self.study_name = study_name
-        names = (metrics,) if isinstance(metrics, str) else metrics
-        self.metrics = None if names is None else tuple(_METRIC_ALIASES.get(n, n) for n in names)
-        self.rungs = None if rungs is None else tuple(rungs)
-        if self.rungs is not None:
-            check_rungs(self.rungs, reduction_factor, self.metrics, early_stopping)
-        self.reduction_factor = reduction_factor
-        self.warm_start = warm_start
-        self._warm_options = dict(warm_start_options or {})
-        check_options(warm_start, self._warm_options)
-        self.seed = seed
-        self.value: Literal["last", "best"] = value
-        self.strict = strict
-        self._sampler_options = _given(
-            acquisition_function=acquisition_function, n_startup_trials=n_initial_random
-        )
-        objectives = len(self.metrics or ("",))
-        self.early_stopping = early_stopping or ("none" if rungs else default_pruner(objectives))
-        check_objectives(self.early_stopping, objectives)
-        self._pruner_options = {
-            **_given(reduction_factor=None if rungs else reduction_factor),
-            **(early_stopping_options or {}),
-        }
-        self._result: SearchResult | None = None
-        self._loaded: tuple[Evaluator | None, Mapping[str, Any] | None] = (None, None)
-        self._recorded = recorded(
+        self.options = options = EngineOptions(
             search_strategy=search_strategy,
-            early_stopping=self.early_stopping,
+            early_stopping=early_stopping,
             early_stopping_options=early_stopping_options,
+            executor_type=executor_type,
+            max_workers=max_workers,
             backend=backend,
-            metrics=self.metrics,
+            device=device,
+            output_dir=output_dir,
+            storage=storage,
+            study_name=study_name,
+            metrics=metrics,
             acquisition_function=acquisition_function,
             n_initial_random=n_initial_random,
             reduction_factor=reduction_factor,
             seed=seed,
             value=value,
-            rungs=self.rungs,
-            warm_start=ZERO_COST if warm_start == ZERO_COST else None,  # trials keep their scores
-            predictor=predictor or None,
+            rungs=rungs,
+            warm_start=warm_start,
+            warm_start_options=warm_start_options,
+            predictor=predictor,
+            keep_weights=keep_weights,
+            checkpoint_quota=checkpoint_quota,
+            strict=strict,
         )
-        if predictor and self.metrics is not None:
-            check_metrics(self.metrics)
-        # Wrong names and options are said now, not after the data was read.
-        check_strategy(search_strategy, self._sampler_options)
-        self.make_pruner(_MANY_EPOCHS)
-        if isinstance(executor_type, str):
-            check_executor(executor_type, self.max_workers, {})
+        self.search_strategy = search_strategy
+        self.early_stopping = options.stopping
+        self.executor = executor_type
+        self.max_workers = options.workers
+        self.metrics = options.metric_names
+        self.output_dir = Path(output_dir)
+        self.storage = options.url
+        self.study_name = study_name
+        self.predictor: PerformancePredictor | None = None
+        self.evaluator: Evaluator | None = None
+        self._result: SearchResult | None = None
+        self._loaded: tuple[Evaluator | None, Mapping[str, Any] | None] = (None, None)
 
     # --- searching ----------------------------------------------------------------------------
 
@@ -231,37 +203,99 @@ class AutoMLEngine:
             raise ValueError(f"`max_trials` must be at least 1 but got {max_trials}")
         if timeout is not None and not timeout > 0:
             raise ValueError(f"`timeout` must be above 0 seconds but got {timeout}")
-        if not isinstance(space, ArchitectureSpace):
-            space = ArchitectureSpace.from_dsl(space)
+        space = _as_space(space)
         self.evaluator = evaluator or self.make_evaluator(train_data, val_data, test_data)
         self.check(space, self.evaluator, max_epochs_per_trial)
-        objective = self.make_objective(space, self.evaluator, max_epochs_per_trial)
+        objective = self.options.make_objective(space, self.evaluator, max_epochs_per_trial)
         self.predictor = None if objective.adviser is None else objective.adviser.predictor
-        with storage_errors(self.storage):
-            # Before the study is made: a wrong name leaves none behind.
-            earlier = find_earlier(self.warm_start, self.storage, self.study_name or space.name)
-            study = self._open_study(objective, max_trials, max_epochs_per_trial)
-            if earlier is not None:
-                set_budget(study, max_trials, None)  # the timeout begins after the scores
-                begin_warm(
-                    study, objective, earlier, self._warm_options, self.executor, self.max_workers
-                )
-            set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
-            worker = SearchWorker(
-                self.storage,
-                study.study_name,
-                objective,
-                study.sampler,
-                study.pruner,
-                callbacks=callbacks,
-                storage=study._storage,
-                stop=threading.Event(),
-                strict=self.strict,
-            )
-            reason = run_search(study, worker, self.executor, self.max_workers, self.strict)
-            write_ledger(study)
-            publish(study)
+        study, reason = run_session(
+            self._current_options(),
+            objective,
+            max_trials=max_trials,
+            epochs=max_epochs_per_trial,
+            timeout=timeout,
+            data=self._loaded[1] if self.evaluator is self._loaded[0] else None,
+            callbacks=callbacks,
+        )
         self._result = self._make_result(study, space, reason)
+        return self._result
+
+    def search_with_hpo(
+        self,
+        space_or_dsl: ArchitectureSpace | str | Path,
+        train_data: Any = None,
+        val_data: Any = None,
+        *,
+        n_trials: int = 50,
+        mode: Mode = "joint",
+        top_k: int = 3,
+        architecture_trials: int | None = None,
+        hyperparameters: Mapping[str, Any] | None = None,
+        test_data: Any = None,
+        evaluator: Evaluator | None = None,
+        max_epochs_per_trial: int | None = None,
+        timeout: float | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> SearchResult:
+        """Search architectures and what they are trained with; called again, it goes on.
+
+        Args:
+            space_or_dsl: A space, or its text or file.
+            train_data: As for ``search``, like all that is not named here.
+            val_data: The same.
+            n_trials: Trials that shall have trained, in all studies together.
+            mode: ``joint`` is one search of both. ``sequential`` searches architectures first, as
+                ``search`` does; then it holds each of the best fixed, and searches its
+                hyperparameters in a study of its own, named ``<study>-trial<number>``.
+            top_k: Architectures, different functions, that ``sequential`` goes on with.
+            architecture_trials: Trials of its first search; by default half of all.
+            hyperparameters: What is searched, by name, as ``ArchitectureSpace`` takes it. By
+                default learning rate, weight decay and size of a batch, those that the space
+                does not leave open itself.
+            test_data: As for ``search``.
+            evaluator: As for ``search``.
+            max_epochs_per_trial: As for ``search``.
+            timeout: Seconds for all of it.
+            callbacks: As for ``search``.
+
+        Returns:
+            What was found; in sequence, the result of the study that found the best.
+
+        Raises:
+            ValueError: An option is out of its range, or several metrics are searched in sequence.
+            SpaceError: There is no such hyperparameter, or its value breaks a rule.
+        """
+        own = self._current_options()
+        space = _as_space(space_or_dsl)
+        check_hpo(own, space, mode, n_trials, top_k, architecture_trials, hyperparameters)
+        trainer = evaluator or self.make_evaluator(train_data, val_data, test_data)
+
+        def run(
+            options: EngineOptions, space: ArchitectureSpace, trials: int, seconds: float | None
+        ) -> SearchResult:
+            engine = self if options is own else AutoMLEngine(**vars(options))
+            engine._loaded = self._loaded
+            return engine.search(
+                space,
+                evaluator=trainer,
+                max_trials=trials,
+                max_epochs_per_trial=max_epochs_per_trial,
+                timeout=seconds,
+                callbacks=callbacks,
+            )
+
+        if mode == "joint":
+            return run(own, open_training(space, hyperparameters), n_trials, timeout)
+        self._result = search_in_turn(
+            own,
+            space,
+            run,
+            n_trials=n_trials,
+            top_k=top_k,
+            architecture_trials=architecture_trials,
+            hyperparameters=hyperparameters,
+            timeout=timeout,
+        )
         return self._result
 
     def make_evaluator(
@@ -283,47 +317,14 @@ class AutoMLEngine:
             val_data,
             test_data=test_data,
             metrics=names or None,
-            backend=self.backend,
-            device=self.device,
-            keep=self.value,
+            backend=self.options.backend,
+            device=self.options.device,
+            keep=self.options.value,
             monitor=next((m for m in self.metrics or () if m not in COST_METRICS), None),
         )
         evaluator.choose_device()
         self._loaded = (evaluator, getattr(train_data, "source", None))
         return evaluator
-
-    def make_objective(
-        self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None
-    ) -> ArchitectureObjective:
-        """Return what ``search`` runs.
-
-        Args:
-            space: What is searched.
-            evaluator: What trains.
-            epochs: Longest training; None leaves it to the space.
-        """
-        return ArchitectureObjective(
-            space,
-            evaluator,
-            metrics=self.metrics_for(space, evaluator),
-            epochs=epochs,
-            seed=self.seed,
-            device=self.device,
-            value=self.value,
-            rungs=self.rungs,
-            zero_cost=proxies_of(self.warm_start, self._warm_options),
-            predictor=self._predicts,
-            **_given(reduction_factor=self.reduction_factor if self.rungs else None),
-        )
-
-    def metrics_for(self, space: ArchitectureSpace, evaluator: Evaluator) -> tuple[str, ...]:
-        """Return what is optimised: what was asked for, or what is usual for the loss."""
-        if self.metrics:
-            return tuple(self.metrics)
-        if isinstance(evaluator, ArchitectureEvaluator):
-            # By the loss, not by the targets: whole numbers may be values.
-            return evaluator.metrics_for(space.sample_architecture(seed=0))[:1]
-        return ("val_accuracy",)
 
     def check(
         self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None = None
@@ -345,49 +346,13 @@ class AutoMLEngine:
         space.check()
         if isinstance(evaluator, ArchitectureEvaluator):
             check_data(space, evaluator)
-        check_strategy(self.search_strategy, self._sampler_options, space=space)
+        check_strategy(self.search_strategy, self.options.sampler_options, space=space)
         of_evaluator = getattr(evaluator, "epochs", None)
-        self.make_pruner(epochs or of_evaluator or space.longest_training())
+        self.options.make_pruner(epochs or of_evaluator or space.longest_training())
 
-    def _open_study(
-        self, objective: ArchitectureObjective, max_trials: int, epochs: int | None
-    ) -> optuna.Study:
-        return open_search(
-            self.storage,
-            self.study_name,
-            objective,
-            *self.make_sampler(objective, max_trials),
-            self.make_pruner(objective.longest_training()),
-            engine_options=self._recorded,
-            epochs=epochs,
-            data=self._loaded[1] if objective.evaluator is self._loaded[0] else None,
-        )
-
-    def make_sampler(
-        self, objective: ArchitectureObjective, max_trials: int
-    ) -> tuple[BaseSampler, str]:
-        """Return the sampler of a search, and in words what it is.
-
-        Args:
-            objective: What the search runs.
-            max_trials: Trials that shall train.
-        """
-        return make_sampler(
-            self.search_strategy,
-            objective.space,
-            self._sampler_options,
-            seed=self.seed,
-            n_trials=max_trials,
-            n_objectives=len(objective.directions),
-        )
-
-    def make_pruner(self, epochs: int) -> BasePruner:
-        """Return the pruner of a search.
-
-        Args:
-            epochs: Longest training.
-        """
-        return create_pruner(self.early_stopping, max_epochs=epochs, **self._pruner_options)
+    def _current_options(self) -> EngineOptions:
+        """Return the options, with the study that was loaded since."""
+        return replace(self.options, storage=self.storage, study_name=self.study_name)
 
     # --- looking at it ------------------------------------------------------------------------
 
@@ -395,36 +360,41 @@ class AutoMLEngine:
         """Return what an earlier search found; a later ``search`` goes on from it.
 
         Args:
-            source: Output directory, or storage as URL or SQLite file.
-            study_name: May be left out where the storage holds one study.
+            source: Output directory, storage as URL or SQLite file, or the name of a study in this
+                engine's storage.
+            study_name: May be left out where the storage holds one search. Of a search of
+                architectures and then hyperparameters, it is the study that found the best.
 
         Raises:
-            StudyError: There is no such study.
+            StudyError: There is no such study, or there are several.
         """
-        path = Path(source)
-        self.storage = storage_url(path / "study.db" if path.is_dir() else source)
-        study = load_study(self.storage, study_name)
-        self.study_name = study.study_name
-        self._result = self._make_result(study, space_of(study), "loaded")
+        self.storage, found = find_source(source, self.storage)
+        studies = load_search(self.storage, study_name or found)
+        self.study_name = search_of(studies).study_name
+        self._result = self._make_result(studies[0], space_of(studies[0]), "loaded", studies)
         return self._result
 
     def get_search_summary(self) -> dict[str, Any]:
-        """Return the study in numbers, as ``registry.StudySummary`` lists them.
+        """Return what was searched or loaded in numbers: ``SearchResult.summary``.
 
         Raises:
             StudyError: Nothing was searched or loaded yet.
         """
         if self._result is None:
             raise StudyError("nothing was searched yet; call search or load_checkpoint first")
-        summary = summarise(self._result.study).to_dict()
-        return {**summary, "stop_reason": self._result.stop_reason, "storage": masked(self.storage)}
+        return self._result.summary()
 
     def _make_result(
-        self, study: optuna.Study, space: ArchitectureSpace, reason: str
+        self,
+        study: optuna.Study,
+        space: ArchitectureSpace,
+        reason: str,
+        studies: Sequence[optuna.Study] = (),
     ) -> SearchResult:
         store = make_artifact_store(artifact_directory(self.storage))
-        return SearchResult(study, space, reason, self.storage, store, self.evaluator)
+        names = tuple(each.study_name for each in studies)
+        return SearchResult(study, space, reason, self.storage, store, self.evaluator, names)
 
 
-def _given(**options: Any) -> Mapping[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _as_space(space: ArchitectureSpace | str | Path) -> ArchitectureSpace:
+    return space if isinstance(space, ArchitectureSpace) else ArchitectureSpace.from_dsl(space)

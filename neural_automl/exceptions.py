@@ -10,7 +10,9 @@ The tree::
     ├── NoFeasibleArchitectureError  the constraints leave nothing to train
     ├── DataError                    data that cannot be read or does not fit the space
     ├── ExportError                  a network that cannot be written as asked
+    │   └── BrokenExportError        files that do not run, or compute something else
     ├── StudyError                   a study or its database that cannot be used
+    │   └── TrialsFailedError        trials that failed in a row, so that a search ended
     ├── ExecutorError                workers that died, or a cluster that is gone
     ├── CheckpointError              a training's state that cannot be kept or read
     └── EvaluationError              a training that cannot give a metric
@@ -171,8 +173,16 @@ class ExportError(NeuralAutoMLError):
     """A network cannot be written as asked."""
 
 
+class BrokenExportError(ExportError):
+    """Files that were written do not run, or compute something else than the network."""
+
+
 class StudyError(NeuralAutoMLError):
     """A study, or the database that holds it, cannot be used as asked."""
+
+
+class TrialsFailedError(StudyError):
+    """Trials failed in a row, so that a search ended."""
 
 
 class ExecutorError(NeuralAutoMLError):

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from neural_automl.architecture_space import ArchitectureSpace
+from neural_automl.commands import _complete as complete
 from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
 from neural_automl.executor import EXECUTOR_NAMES
@@ -151,10 +152,16 @@ StudyOption = Annotated[
     typer.Option(
         "--study",
         help="Name of the study; not needed where the storage holds one.",
+        autocompletion=complete.studies,
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option(
+        "--json", help="Write one JSON object to standard output, and all texts to the other."
+    ),
+]
 TargetOption = Annotated[
     str | None,
     typer.Option(
@@ -247,6 +254,7 @@ StrategyOption = Annotated[
         "--strategy",
         help=f"How to propose: {', '.join(SAMPLER_NAMES)} (which picks among them), or a strategy "
         "that an --import MODULE registers.",
+        autocompletion=complete.strategies,
     ),
 ]
 EarlyStoppingOption = Annotated[
@@ -255,6 +263,7 @@ EarlyStoppingOption = Annotated[
         "--early-stopping",
         help=f"When to give up: {', '.join(PRUNER_NAMES)}. By default median, multi_objective for "
         "several metrics, and none with --rungs.",
+        autocompletion=complete.early_stoppings,
         show_default=False,
     ),
 ]
@@ -308,6 +317,7 @@ MetricOption = Annotated[
         help="What to optimise: val_accuracy, val_f1, val_loss, val_mse, ..., params, macs, "
         "peak_memory_bytes or depth; given several times, all of them. By default "
         "val_accuracy, for regression val_mse.",
+        autocompletion=complete.metrics,
         show_default=False,
     ),
 ]
@@ -321,11 +331,17 @@ SearchStorageOption = Annotated[
 SearchStudyOption = Annotated[
     str | None,
     typer.Option(
-        "--study", help="Name of the study; by default the network's.", show_default=False
+        "--study",
+        help="Name of the study; by default the network's.",
+        autocompletion=complete.studies,
+        show_default=False,
     ),
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Of the proposals and the trainings.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.", autocompletion=complete.devices),
+]
 BackendOption = Annotated[
     Literal["pytorch", "tensorflow"], typer.Option("--backend", help="What trains the networks.")
 ]
@@ -350,6 +366,7 @@ ExecutorOption = Annotated[
         "--executor",
         help=f"Where they are trained: {', '.join(EXECUTOR_NAMES)}. By default in processes, "
         "where there are several workers.",
+        autocompletion=complete.executors,
         show_default=False,
     ),
 ]

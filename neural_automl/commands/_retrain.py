@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +22,8 @@ from neural_automl.commands._arguments import (
     StudyOption,
     TargetOption,
 )
+from neural_automl.commands._exit import wrong_options
+from neural_automl.commands._output import print_json
 
 if TYPE_CHECKING:
     from neural_automl.retraining import Retrained
@@ -91,11 +92,12 @@ def retrain(
     loaded = load_study(storage, study)
     with storage_errors(storage_url(storage)):
         space = space_of(loaded)
-    try:
+    with wrong_options():
         splits = load_for(space, data, target, missing)
         evaluator = ArchitectureEvaluator(
             splits, metrics=_metrics(metric), backend=backend, device=device
         )
+    try:
         with storage_errors(storage_url(storage)):
             found = run(
                 loaded,
@@ -108,10 +110,8 @@ def retrain(
             )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    except ImportError as error:  # it says what to install
-        raise NeuralAutoMLError(str(error)) from error
     if as_json:
-        typer.echo(json.dumps(found.to_dict(), indent=2))
+        print_json(found.to_dict())
     else:
         _show(Console(), found)
     for path in () if output is None else found.export(output):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,6 +22,8 @@ from neural_automl.commands._arguments import (
     TargetOption,
     read_space,
 )
+from neural_automl.commands._exit import INTERRUPTED, wrong_options
+from neural_automl.commands._output import print_json
 from neural_automl.trials._scores import PREFIX
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ ProxiesOption = Annotated[
         show_default=False,
     ),
 ]
-TopOption = Annotated[int, typer.Option("--top", min=1, help="Networks that are shown.")]
+TopOption = Annotated[int, typer.Option("--top", "-k", min=1, help="Networks that are shown.")]
 BatchOption = Annotated[int, typer.Option("--batch", min=2, help="Samples that each network sees.")]
 OutputOption = Annotated[
     Path | None,
@@ -96,12 +97,10 @@ def score(
 
     space = read_space(file)
     names = proxies.split(",") if proxies else DEFAULT_PROXIES
-    try:
+    with wrong_options():
         check_proxies(names)
         evaluator = ArchitectureEvaluator(load_for(space, data, target, missing), device=device)
         evaluator.choose_device()
-    except (TypeError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from error
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     try:
@@ -120,14 +119,14 @@ def score(
     except KeyboardInterrupt:
         if output is not None:
             typer.echo("Interrupted; the same command goes on.", err=True)
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     files = []
     if output is not None:
         title = f"{space.name}: {len(pool):,} networks scored on {data}, none trained"
         files = pool.write(output, title)
     rows = pool.to_dicts()
     if as_json:
-        typer.echo(json.dumps({"scored": len(pool), "best": rows[:top]}, indent=2))
+        print_json({"scored": len(pool), "best": rows[:top], "files": [str(p) for p in files]})
         return
     _show(Console(), space.name, len(pool), rows[:top])
     for path in files:

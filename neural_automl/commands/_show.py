@@ -1,16 +1,26 @@
-"""The commands `report` and `dashboard`: what a study shows to a person."""
+"""The commands `status`, `report` and `dashboard`: what a study shows to a person."""
 
 from __future__ import annotations
 
 import socketserver
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import typer
+from rich.console import Console
 
 from neural_automl._imports import try_import
-from neural_automl.commands._arguments import ImportOption, StorageOption, StudyOption
+from neural_automl.commands import _tables as tables
+from neural_automl.commands._arguments import (
+    ImportOption,
+    JsonOption,
+    StorageOption,
+    StudyOption,
+)
+from neural_automl.commands._exit import INTERRUPTED
+from neural_automl.commands._output import print_json
 from neural_automl.exceptions import NeuralAutoMLError
 
 if TYPE_CHECKING:
@@ -23,6 +33,25 @@ _LOOPBACK: Final = "127.0.0.1"
 _OWN_NAMES: Final = ("127.0.0.1", "localhost")
 
 
+def status(
+    storage: StorageOption,
+    study: StudyOption = None,
+    as_json: JsonOption = False,
+    imports: ImportOption = None,
+) -> None:
+    """Show how far a study is: trials, epochs, the best so far."""
+    from neural_automl.registry import summarise
+    from neural_automl.studies import load_study, storage_errors, storage_url
+
+    loaded = load_study(storage, study)
+    with storage_errors(storage_url(storage)):
+        summary = summarise(loaded)
+        if as_json:
+            print_json(summary.to_dict())
+            return
+        tables.print_status(Console(), loaded, summary)
+
+
 def report(
     storage: StorageOption,
     study: StudyOption = None,
@@ -30,6 +59,7 @@ def report(
         Path,
         typer.Option("--output", "-o", help="The file of HTML; one that is there is replaced."),
     ] = Path("report.html"),
+    as_json: JsonOption = False,
     imports: ImportOption = None,
 ) -> None:
     """Write a study as one page that a person reads: what was found, how sure, at what cost.
@@ -43,7 +73,11 @@ def report(
 
     loaded = load_study(storage, study)
     with storage_errors(storage_url(storage)):
-        typer.echo(str(write_report(loaded, output)))
+        written = str(write_report(loaded, output))
+    if as_json:
+        print_json({"study": loaded.study_name, "file": written})
+    else:
+        typer.echo(written)
 
 
 def dashboard(
@@ -59,6 +93,7 @@ def dashboard(
             show_default=False,
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Start optuna-dashboard on a storage, with the files of its trials, for this machine alone.
 
@@ -71,11 +106,15 @@ def dashboard(
             f"the port {port} can't be used: {error.strerror}; give another with --port, 0 takes "
             "one that is free"
         ) from error
-    typer.echo(f"http://{_LOOPBACK}:{server.server_port}/dashboard  (Ctrl-C ends it)")
+    address = f"http://{_LOOPBACK}:{server.server_port}/dashboard"
+    if as_json:
+        print_json({"url": address})
+        sys.stdout.flush()  # it is read while this serves
+    typer.echo(f"{address}  (Ctrl-C ends it)", err=as_json)
     try:
         server.serve_forever()
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         server.server_close()
 

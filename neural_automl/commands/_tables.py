@@ -95,6 +95,7 @@ class SearchProgress:
             TimeRemainingColumn(),
             console=console,
         )
+        self._used: dict[str, float] = {}
         self._task = self._progress.add_task("search", total=trials, best="-", saved="-")
 
     def __enter__(self) -> SearchProgress:
@@ -112,10 +113,13 @@ class SearchProgress:
         """Show the study after a trial."""
         summary = summarise(study)
         total = summary.epochs_trained + summary.epochs_saved
-        used = summary.full_trainings
+        # A search with hyperparameters in sequence has several studies.
+        self._used[study.study_name] = summary.full_trainings
         best = "-" if summary.best_values is None else _number(summary.best_values[0])
         saved = f"{summary.epochs_saved / total:.0%}" if total else "-"
-        self._progress.update(self._task, completed=used, best=best, saved=saved)
+        self._progress.update(
+            self._task, completed=sum(self._used.values()), best=best, saved=saved
+        )
 
 
 class ScoreProgress:
@@ -133,11 +137,16 @@ class ScoreProgress:
             _say(self._console, f"warm start: {done:,} of {total:,} networks scored")
 
 
-def print_result(console: Console, result: SearchResult, storage: str | None = None) -> None:
+def print_result(
+    console: Console, result: SearchResult, storage: str | None = None
+) -> dict[str, float]:
     """Show what a search found: the best trials, the test metrics, where everything is.
 
     Args:
         storage: How to name the study's storage; by default by its URL.
+
+    Returns:
+        The test metrics, where they were measured.
     """
     summary = summarise(result.study)
     print_status(console, result.study, summary)
@@ -151,6 +160,7 @@ def print_result(console: Console, result: SearchResult, storage: str | None = N
         )
     elif result.stop_reason not in ("budget", "loaded"):
         _say(console, f"Ended: {result.stop_reason}.")
+    metrics = {}
     if summary.best_trial is not None and result.stop_reason != "interrupted":
         metrics = result.test_metrics()
         text = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items())
@@ -159,7 +169,10 @@ def print_result(console: Console, result: SearchResult, storage: str | None = N
             f"Trial {summary.best_trial} on test data that the search never saw: "
             f"[bold]{text}[/bold]",
         )
+    if len(result.studies) > 1:
+        _say(console, f"The best of the studies {escape(', '.join(result.studies))}")
     _say(console, f"Study: {escape(masked(storage or result.storage))}")
+    return metrics
 
 
 def print_status(console: Console, study: optuna.Study, summary: StudySummary) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,10 +12,13 @@ from neural_automl.commands._arguments import (
     DATA_HELP,
     DeviceOption,
     ImportOption,
+    JsonOption,
     StorageOption,
     StudyOption,
     import_modules,
 )
+from neural_automl.commands._exit import INTERRUPTED
+from neural_automl.commands._output import print_json
 from neural_automl.exceptions import NeuralAutoMLError
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ def worker(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
     imports: ImportOption = None,
 ) -> None:
     """Join a search: propose and train networks of its study until its budget is spent.
@@ -77,11 +81,21 @@ def worker(
             "on this machine; give one with --artifacts",
             err=True,
         )
-    typer.echo(f"joined the study {joining.study.study_name}")
-    outcome = joining.run(trainer, artifacts=folder, callbacks=[_tell])
-    typer.echo(f"left: {outcome.reason}")
+    trials: list[dict[str, Any]] = []
+
+    def tell(study: optuna.Study, trial: FrozenTrial) -> None:
+        state = trial.state.name.lower()
+        values = ", ".join(f"{value:g}" for value in trial.values or ())
+        typer.echo(f"trial {trial.number}: {state} {values}".rstrip(), err=as_json)
+        trials.append({"trial": trial.number, "state": state, "values": trial.values})
+
+    typer.echo(f"joined the study {joining.study.study_name}", err=as_json)
+    outcome = joining.run(trainer, artifacts=folder, callbacks=[tell])
+    typer.echo(f"left: {outcome.reason}", err=as_json)
+    if as_json:
+        print_json({"study": joining.study.study_name, "reason": outcome.reason, "trials": trials})
     if outcome.reason == "interrupted":
-        raise typer.Exit(130)
+        raise typer.Exit(INTERRUPTED)
 
 
 def load_evaluator(name: str) -> Evaluator:
@@ -110,8 +124,3 @@ def load_evaluator(name: str) -> Evaluator:
         raise NeuralAutoMLError(f"{name} made a {type(found).__name__}, which is no evaluator")
     made: Evaluator = found
     return made
-
-
-def _tell(study: optuna.Study, trial: FrozenTrial) -> None:
-    values = "" if not trial.values else " " + ", ".join(f"{value:g}" for value in trial.values)
-    typer.echo(f"trial {trial.number}: {trial.state.name.lower()}{values}")

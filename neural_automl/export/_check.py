@@ -14,7 +14,7 @@ import numpy as np
 
 from neural_automl.backends import backend_of, weights_for
 from neural_automl.backends._plan import class_name
-from neural_automl.exceptions import ExportError
+from neural_automl.exceptions import BrokenExportError, ExportError
 from neural_automl.export._inputs import batch_for
 from neural_automl.export._user_files import has_user_modules
 
@@ -129,7 +129,7 @@ def _check_file(
     )
     if ran.returncode != 0:
         reason = (ran.stderr.strip().splitlines() or ["no message"])[-1]
-        raise ExportError(f"{_FILES[name]} does not run in a process of its own: {reason}")
+        raise BrokenExportError(f"{_FILES[name]} does not run in a process of its own: {reason}")
     _compare(np.load(work / "outputs.npy"), expected, name)
 
 
@@ -137,18 +137,18 @@ def _compare(outputs: NDArray[Any], expected: NDArray[Any], name: str) -> None:
     """Compare outputs, images with the channels last.
 
     Raises:
-        ExportError: They differ.
+        BrokenExportError: They differ.
     """
     if outputs.ndim == 4 and name != "keras":
         outputs = outputs.transpose(0, 2, 3, 1)
     if outputs.shape != expected.shape:
-        raise ExportError(
+        raise BrokenExportError(
             f"{_FILES[name]} gives outputs of shape {outputs.shape}, not {expected.shape}"
         )
     limit = TOLERANCE * max(1.0, float(np.abs(expected).max()))
     difference = float(np.abs(outputs - expected).max())
     if not difference <= limit:
-        raise ExportError(
+        raise BrokenExportError(
             f"the outputs of {_FILES[name]} differ from the network's by {difference:.2g}, more "
             f"than {limit:.2g}"
         )

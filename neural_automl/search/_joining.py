@@ -18,7 +18,7 @@ from neural_automl.workers._worker import Callback, Outcome, work
 if TYPE_CHECKING:
     import optuna
 
-    from neural_automl.evaluation import Evaluator
+    from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 
 
 class Joining:
@@ -47,7 +47,7 @@ class Joining:
         self._url = url
         self._engine = _engine(self.study, self.settings, url, device)
 
-    def make_evaluator(self, source: str | None = None) -> Evaluator:
+    def make_evaluator(self, source: str | None = None) -> ArchitectureEvaluator:
         """Return the search's evaluator, with its data.
 
         Args:
@@ -89,12 +89,13 @@ class Joining:
             StudyError: The data, or the evaluator's settings, are not those of the study.
         """
         with storage_errors(self._url):
-            objective = self._engine.make_objective(self.space, evaluator, self.settings.epochs)
+            options = self._engine.options
+            objective = options.make_objective(self.space, evaluator, self.settings.epochs)
             agree(self.study, objective.terms())
-            objective.artifact_store = None if artifacts is None else make_artifact_store(artifacts)
+            objective.keeping.store = None if artifacts is None else make_artifact_store(artifacts)
             budget = int(self.study.user_attrs["max_trials"])
-            self.study.sampler, _ = self._engine.make_sampler(objective, budget)
-            self.study.pruner = self._engine.make_pruner(objective.longest_training())
+            self.study.sampler, _ = options.make_sampler(objective, budget)
+            self.study.pruner = options.make_pruner(objective.longest_training())
             outcome = work(self.study, objective, callbacks)
         if outcome.error is not None:
             raise outcome.error

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import optuna
+
 from neural_automl.artifacts import load_weights
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator, Predictor, trained_model
 from neural_automl.exceptions import StudyError
@@ -14,16 +16,17 @@ from neural_automl.registry import (
     architecture_of,
     best_trial,
     front_trials,
+    metrics_of,
     require_best,
     summarise,
 )
 from neural_automl.report import write_report
 from neural_automl.search._card import TEST_METRICS
+from neural_automl.studies import masked
 from neural_automl.trials._ledger import LEDGER
 from neural_automl.workers._settings import SETTINGS
 
 if TYPE_CHECKING:
-    import optuna
     import pandas as pd
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import FrozenTrial
@@ -45,6 +48,8 @@ class SearchResult:
         storage: URL of the study's database.
         artifact_store: Where weights and sources are.
         evaluator: What trained, or None where the result was loaded.
+        studies: Names of its studies: more than one where architectures and then hyperparameters
+            were searched. This result is of the one that found the best.
     """
 
     study: optuna.Study
@@ -53,6 +58,10 @@ class SearchResult:
     storage: str
     artifact_store: ArtifactStore
     evaluator: Evaluator | None = None
+    studies: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "studies", self.studies or (self.study.study_name,))
 
     def __repr__(self) -> str:
         trial = best_trial(self.study)
@@ -101,6 +110,22 @@ class SearchResult:
     def ledger(self) -> dict[str, Any]:
         """Epochs that were trained and saved, and seconds by what they went to."""
         return dict(self.study.user_attrs.get(LEDGER, {}))
+
+    def summary(self) -> dict[str, Any]:
+        """Return the study in numbers, as ``registry.StudySummary`` lists them, and more.
+
+        ``metrics`` are the names of ``best_values``, ``trained_in`` the trials that trained in each
+        of ``studies``, ``storage`` is without its password.
+        """
+        storage = self.study._storage
+        studies = [optuna.load_study(study_name=name, storage=storage) for name in self.studies]
+        return {
+            **summarise(self.study).to_dict(),
+            "metrics": metrics_of(self.study),
+            "stop_reason": self.stop_reason,
+            "storage": masked(self.storage),
+            "trained_in": {study.study_name: summarise(study).trained for study in studies},
+        }
 
     @cached_property
     def model(self) -> Any:
@@ -152,7 +177,8 @@ class SearchResult:
 
         Raises:
             DataError: The inputs do not fit the network.
-            StudyError: The result was loaded, or there is no best network, or no weights of it.
+            StudyError: The result was loaded and its data was not from ``load_data``, or there is
+                no best network, or no weights of it.
         """
         return self._predictor.predict(inputs)
 
@@ -171,12 +197,26 @@ class SearchResult:
 
     @cached_property
     def _predictor(self) -> Predictor:
-        if not isinstance(self.evaluator, ArchitectureEvaluator):
+        return Predictor(self._trainer, self.best_architecture, [self.weights()])
+
+    @cached_property
+    def _trainer(self) -> ArchitectureEvaluator:
+        """What trained; made again where the study says where its data came from."""
+        if isinstance(self.evaluator, ArchitectureEvaluator):
+            return self.evaluator
+        if self.evaluator is not None or not self.study.user_attrs.get(SETTINGS, {}).get("data"):
             raise StudyError(
-                "the data's form is not known to a result that was loaded or that another "
-                "evaluator made; use `model`, which takes tensors"
+                "the data's form is not known to a result that was loaded, of data that was not "
+                "from `load_data`, or that another evaluator made; use `model`, which takes tensors"
             )
-        return Predictor(self.evaluator, self.best_architecture, [self.weights()])
+        from neural_automl.search._joining import Joining
+
+        made = Joining(self.storage, self.study.study_name).make_evaluator()
+        if made.data_fingerprint != self.study.user_attrs.get("data_fingerprint"):
+            raise StudyError(
+                f"the data of the study {self.study.study_name!r} is no longer what it was"
+            )
+        return made
 
     def weights(self) -> dict[str, Any]:
         """Return the best trial's trained weights, tensors by name.
@@ -203,10 +243,10 @@ class SearchResult:
         The study keeps them, for the model card of an export.
 
         Raises:
-            StudyError: The result was loaded, or the evaluator has no test data.
+            StudyError: There is no test data, or it is not known, as for ``predict``.
         """
-        evaluator = self.evaluator
-        if not isinstance(evaluator, ArchitectureEvaluator) or not evaluator.has_test_data:
+        evaluator = self._trainer
+        if not evaluator.has_test_data:
             raise StudyError("there is no test data to measure on; give `test_data` to the search")
         metrics = evaluator.measure_test(self.best_architecture, self.weights())
         kept = {"trial": self.best_trial.number, "metrics": metrics}

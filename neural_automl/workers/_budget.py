@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
 
-from neural_automl.exceptions import NoFeasibleArchitectureError, StudyError
+from neural_automl.exceptions import NoFeasibleArchitectureError, TrialsFailedError
 from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import EXHAUSTED, SKIPPED
 from neural_automl.trials._rungs import Ladder, Rungs
@@ -232,7 +232,7 @@ class Budget:
         if nothing:
             self.error = NoFeasibleArchitectureError(reason)
         elif self._failures == _FAILURES_IN_A_ROW:
-            self.error = StudyError(
+            self.error = TrialsFailedError(
                 f"{_FAILURES_IN_A_ROW} trials in a row failed, the last, {number}, with: "
                 f"{lines[-1]} (its attribute 'error' holds the traceback)"
             )

@@ -42,6 +42,7 @@ SHORTER = {
 #: Pages whose Python and commands train networks.
 SLOW = (
     "README.md",
+    "docs/command_line.md",
     "docs/early_stopping.md",
     "docs/extend.md",
     "docs/fidelities.md",
@@ -153,8 +154,8 @@ RUN = [
 @pytest.mark.parametrize("page", RUN)
 def test_python_and_commands_run_in_order(page: str, tmp_path: Path) -> None:
     (tmp_path / "examples").mkdir()
-    for file in (ROOT / "examples").glob("*.neural"):
-        text = re.sub(r"epochs: \d+", "epochs: 1", file.read_text(encoding="utf-8"))
+    for file in (*(ROOT / "examples").glob("*.neural"), ROOT / "examples" / "search.toml"):
+        text = re.sub(r"epochs(: | = )\d+", r"epochs\g<1>1", file.read_text(encoding="utf-8"))
         (tmp_path / "examples" / file.name).write_text(text)
     for (language, folder), group in groupby(
         (block for block in blocks(page) if block.language in ("python", "sh")),

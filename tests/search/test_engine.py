@@ -324,7 +324,7 @@ def test_wrong_names_are_said_at_once(
 def test_test_metrics_need_test_data(tmp_path: Path) -> None:
     result = engine_in(tmp_path).search(small_space(), evaluator=CurveEvaluator(), max_trials=1)
 
-    with pytest.raises(StudyError, match="no test data"):
+    with pytest.raises(StudyError, match="that another evaluator made"):
         result.test_metrics()
 
 

@@ -103,12 +103,40 @@ def test_front_of_two_objectives(tmp_path: Path) -> None:
         found["best_metrics"]
 
 
-def test_loaded_it_has_the_model_but_not_the_form_of_the_data(
-    result: SearchResult, engine: AutoMLEngine
-) -> None:
+def test_loaded_it_is_what_it_was(result: SearchResult, engine: AutoMLEngine) -> None:
+    inputs, _ = load_data("digits").test or ((), ())
+
     loaded = AutoMLEngine().load_checkpoint(engine.output_dir)
+
     state = loaded.model.state_dict()
     assert all(torch.equal(state[name], value) for name, value in result.weights().items())
     assert loaded.backend == "pytorch"
-    with pytest.raises(StudyError, match="use `model`"):
-        loaded.predict(np.zeros((1, 8, 8, 1)))
+    assert loaded.test_metrics() == pytest.approx(result.test_metrics())
+    assert (loaded.predict(inputs) == result.predict(inputs)).all()
+    assert loaded.summary() | {"stop_reason": "budget"} == result.summary()
+
+
+def test_of_arrays_a_loaded_result_does_not_know_the_form(tmp_path: Path) -> None:
+    x, y = load_data("digits").train
+    engine = AutoMLEngine(search_strategy="random", output_dir=tmp_path, early_stopping="none")
+    found = engine.search(SPACE, (x[:200], y[:200]), max_trials=1, max_epochs_per_trial=1)
+    loaded = AutoMLEngine().load_checkpoint(tmp_path)
+
+    assert found.predict(x[:3]).shape == (3,)
+    with pytest.raises(StudyError, match="there is no test data"):
+        found.test_metrics()
+    for ask in (loaded.test_metrics, lambda: loaded.predict(x[:3])):
+        with pytest.raises(StudyError, match="use `model`"):
+            ask()
+
+
+def test_other_data_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    x, y = load_data("digits").train
+    np.savez(tmp_path / "data.npz", x=x[:200], y=y[:200])
+    engine = AutoMLEngine(search_strategy="random", output_dir=tmp_path, early_stopping="none")
+    data = load_data(str(tmp_path / "data.npz"))
+    engine.search(SPACE, data, max_trials=1, max_epochs_per_trial=1)
+    np.savez(tmp_path / "data.npz", x=x[200:400], y=y[200:400])
+
+    with pytest.raises(StudyError, match="the data of the study 'Network' is no longer what it"):
+        AutoMLEngine().load_checkpoint(tmp_path).predict(x[:3])
