@@ -5,8 +5,10 @@
 The networks are drawn from examples/zoo/nasbench201.neural, the batch is random, and one core
 works. A proxy's time is divided by that of the passes that its paper needs, over the same
 network and batch: proxies that look at weights alone, or count, have one forward pass; naswot and
-its kin one, in training mode; those of gradients one forward and one backward pass. Both are timed
-in turns, as time of this process, and the least of the repeats counts: other work only ever adds.
+its kin one, in training mode; those of gradients one forward and one backward pass. swap has 32
+forward passes of 16 samples and zen 64, as they draw weights 32 times; meco has one, of an image of
+64 x 64. Both are timed in turns, as time of this process, and the least of the repeats counts:
+other work only ever adds.
 
 The bar: each ratio, in the median of the networks, is at most 1.3. Printed too is how many networks
 a second the default set scores.
@@ -31,12 +33,21 @@ from neural_automl.zero_cost import DEFAULT_PROXIES, compute, draw_distinct, pro
 
 SPACE = Path(__file__).parents[1] / "examples" / "zoo" / "nasbench201.neural"
 BAR = 1.3
-#: What needs one forward pass; the others need one forward and one backward pass.
-FORWARD = {"params", "macs", "flops", "depth", "l2_norm", "naswot"}
-#: Forward and backward passes of a double backward pass, by convolutions: one forward; two
-#: backward, for the input and for the weights; two through each of these; and two back through the
-#: forward pass, which they lead to: nine, where a forward and a backward pass are three.
-BOTH = {"grasp": 3}
+#: What needs one forward pass; others not named here need one forward and one backward pass.
+FORWARD = ("params", "macs", "flops", "depth", "l2_norm", "naswot", "az_expressivity",
+           "az_progressivity")  # fmt: skip
+#: Kind of pass, and how many.
+#: A double backward pass, by convolutions: one forward; two backward, for the input and for the
+#: weights; two through each of these; and two back through the forward pass, which they lead to:
+#: nine, where a forward and a backward pass are three.
+PASSES: dict[str, tuple[str, int]] = {
+    **dict.fromkeys(FORWARD, ("forward", 1)),
+    "grasp": ("both", 3),
+    "swap": ("few", 32),
+    "zen": ("few", 64),
+    "meco": ("image", 1),
+}
+FEW = 16
 
 
 def forward(model: nn.Module, inputs: Tensor, targets: Tensor) -> None:
@@ -68,6 +79,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.randn(arguments.size, 3, 32, 32, generator=generator)
     targets = torch.randint(10, (arguments.size,), generator=generator)
+    image = torch.randn(1, 3, 64, 64, generator=generator)
     ratios: dict[str, list[float]] = {name: [] for name in names}
     rates = []
     space = ArchitectureSpace.from_dsl(SPACE)
@@ -78,6 +90,8 @@ def main() -> None:
         calls: dict[str, Callable[[], object]] = {
             "forward": partial(forward, *batch),
             "both": partial(both, *batch),
+            "few": partial(forward, model, inputs[:FEW], targets),
+            "image": partial(forward, model, image, targets),
             "default": partial(score, *batch, DEFAULT_PROXIES),
             **{name: partial(compute, name, *batch) for name in names},
         }
@@ -89,8 +103,8 @@ def main() -> None:
                 least[name] = min(least[name], seconds(call))
         rates.append(1 / least["default"])
         for name in names:
-            passes = least["forward"] if name in FORWARD else least["both"] * BOTH.get(name, 1)
-            ratios[name].append(least[name] / passes)
+            kind, count = PASSES.get(name, ("both", 1))
+            ratios[name].append(least[name] / (least[kind] * count))
     print(f"{len(rates)} networks, batch of {arguments.size}, one core")
     missed = False
     for name, found in ratios.items():

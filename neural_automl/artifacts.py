@@ -36,6 +36,8 @@ def save_artifacts(
     architecture: Architecture,
     weights: Mapping[str, Any] | None,
     curve: Sequence[Mapping[str, float]],
+    *,
+    keep_weights: bool = True,
 ) -> None:
     """Keep a trial's source, weights (safetensors) and curve.
 
@@ -47,12 +49,13 @@ def save_artifacts(
 
     Args:
         weights: Tensors by name; None keeps none.
+        keep_weights: Whether they are kept; if not, they only say which source is wanted.
         curve: The metrics of each epoch.
     """
     from safetensors import SafetensorError
 
     try:
-        _save(store, trial, architecture, weights, curve)
+        _save(store, trial, architecture, weights, curve, keep_weights=keep_weights)
     except (OSError, SafetensorError) as error:
         reason = f"neither weights nor source are kept: {error}"
         trial.set_user_attr(NO_ARTIFACTS, reason)
@@ -65,6 +68,8 @@ def _save(
     architecture: Architecture,
     weights: Mapping[str, Any] | None,
     curve: Sequence[Mapping[str, float]],
+    *,
+    keep_weights: bool,
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, CURVE)]
@@ -76,7 +81,7 @@ def _save(
         else:
             files.append(Path(folder, SOURCE))
             files[-1].write_text(text, encoding="utf-8")
-        if weights is not None:
+        if weights is not None and keep_weights:
             files.append(Path(folder, WEIGHTS))
             _save_weights(files[-1], weights)
         for file in files:
@@ -118,7 +123,9 @@ def load_artifact(
                     )
                 except ArtifactNotFound as error:
                     raise StudyError(
-                        f"the artifact {name} of trial {trial.number} is not in the store"
+                        f"the artifact {name} of trial {trial.number} is not in the store; of "
+                        "trials that are not among the best, a search with `keep_weights` removes "
+                        "the weights"
                     ) from error
                 return target.read_bytes()
     raise StudyError(f"trial {trial.number} kept no {name}")

@@ -68,15 +68,16 @@ class AutoMLEngine:
         n_initial_random: Random trials before the strategy learns (tpe, bayesian, evolutions).
         reduction_factor: Of asha, hyperband, multi_objective and rungs.
         seed: Of the sampler and of every training.
-        value: Whether a trial's value is its ``last`` or its ``best`` epoch's metric.
-        rungs: Epochs of short trainings and of the whole one, rising: see
-            ``ArchitectureObjective``.
+        value: Whether a trial's value is its ``last`` or ``best`` epoch's metric.
+        rungs: Epochs of short trainings and of the whole one: see ``ArchitectureObjective``.
         warm_start: What the first trials are chosen by: ``zero_cost``, or earlier studies, or names
             of studies in the same storage; see ``warm_start.warm_start``.
         warm_start_options: Its ``candidates``, ``trials``, ``random``, ``proxies``, ``file`` and
             ``progress``.
         predictor: Whether networks that are likely poor are not trained: see
-            ``ArchitectureObjective``; afterwards the attribute ``predictor`` is what predicted.
+            ``ArchitectureObjective``; later the attribute ``predictor`` is what predicted.
+        keep_weights: Of how many of the best trials the weights are kept.
+        checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
 
     Raises:
@@ -117,6 +118,8 @@ class AutoMLEngine:
         warm_start: Earlier | None = None,
         warm_start_options: Mapping[str, Any] | None = None,
         predictor: bool = False,
+        keep_weights: int | None = None,
+        checkpoint_quota: int | None = None,
         strict: bool = False,
     ) -> None:
         self.options = options = EngineOptions(
@@ -140,6 +143,8 @@ class AutoMLEngine:
             warm_start=warm_start,
             warm_start_options=warm_start_options,
             predictor=predictor,
+            keep_weights=keep_weights,
+            checkpoint_quota=checkpoint_quota,
             strict=strict,
         )
         self.search_strategy = search_strategy

@@ -3,8 +3,9 @@
 Two trials are repeats where their networks compute the same function and are trained alike, on the
 same data, for the same epochs. A repeat of a finished trial gets its result; one of a running trial
 waits for it. Who trains is settled among the trials alone, without a lock: Lamport's bakery. A
-trial writes what it is about to train, reads the others, takes a number above theirs, reads again,
-and waits for those of a lower number.
+trial writes what it is about to train and reads the others. Where none is about to train the same,
+it trains: whoever comes later sees it. Else it takes a number above theirs, reads again, and waits
+for those of a lower number, and for those without one.
 
 Source: Lamport, "A New Solution of Dijkstra's Concurrent Programming Problem", CACM 17(8), 1974.
 """
@@ -114,7 +115,7 @@ class KnownValues:
                 trial.set_user_attr(TICKET, None)
             trial.set_user_attr(CLAIM, claim)
             known, rivals = self._look(trial, claim)
-            if known is None:
+            if known is None and rivals:
                 tickets = [rival.user_attrs.get(TICKET) or 0 for rival in rivals]
                 ticket = max(tickets, default=0) + 1
                 trial.set_user_attr(TICKET, ticket)
@@ -164,7 +165,7 @@ class KnownValues:
 def _goes_first(rival: FrozenTrial, ticket: int, number: int) -> bool:
     """Return whether another trial trains before the one of this ticket.
 
-    One that has not taken its ticket yet is waited for: it may have read before ours was there.
+    One without a ticket is waited for: it read before ours was there, or is about to take one.
     """
     other = rival.user_attrs.get(TICKET)
     return other is None or (other, rival.number) < (ticket, number)

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import optuna
 
 from neural_automl.architecture_space import ArchitectureSpace, Constraint, as_constraints
-from neural_automl.artifacts import save_artifacts
-from neural_automl.checkpoints import Checkpoints, Leftovers
 from neural_automl.early_stopping import check_pruner
 from neural_automl.evaluation import (
     EvaluationContext,
@@ -29,7 +27,8 @@ from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
-from neural_automl.studies import artifact_store_of
+from neural_automl.trials._attributes import write_attributes
+from neural_automl.trials._keeping import Keeping, check_kept
 from neural_automl.trials._ledger import Stopwatch
 from neural_automl.trials._memory import MemoryLimits
 from neural_automl.trials._run import COST_METRICS as COST_METRICS
@@ -44,7 +43,7 @@ from neural_automl.workers._leases import Lease, Watch
 from neural_automl.workers._recovery import own_name, recover
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from optuna.artifacts._protocol import ArtifactStore
     from optuna.trial import Trial
@@ -83,6 +82,8 @@ class ArchitectureObjective:
         checkpoints: Whether the state of a training is kept there after each epoch, so that a trial
             whose worker dies goes on from its last one.
         checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
+        keep_weights: Of how many of the best trials the weights are kept; None keeps all. Of
+            several metrics, see ``remove_weights``.
         fidelity: What is less on a lower rung: ``epochs``.
         rungs: Epochs of short trainings, rising, and of the whole one at the end. Every network
             is trained for the first; the best go on to the next from their weights, in a trial of
@@ -126,6 +127,7 @@ class ArchitectureObjective:
         artifact_store: ArtifactStore | Literal["auto"] | None = "auto",
         checkpoints: bool = True,
         checkpoint_quota: int | None = None,
+        keep_weights: int | None = None,
         fidelity: Literal["epochs"] = "epochs",
         rungs: Sequence[int] | None = None,
         reduction_factor: int = 3,
@@ -164,9 +166,10 @@ class ArchitectureObjective:
         self.seed = seed
         self.device = device
         self.value = value
-        self.artifact_store = artifact_store
-        self.checkpoints = checkpoints
-        self.checkpoint_quota = checkpoint_quota
+        check_kept(keep_weights, checkpoint_quota, rungs)
+        self.keeping = Keeping(
+            artifact_store, checkpoints=checkpoints, quota=checkpoint_quota, weights=keep_weights
+        )
         self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
@@ -175,7 +178,6 @@ class ArchitectureObjective:
         # By reference: an identity is given anew once a study is gone.
         self._announced: weakref.WeakKeyDictionary[optuna.Study, Watch]
         self._announced = weakref.WeakKeyDictionary()
-        self._leftovers = Leftovers()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_announced"}
@@ -239,7 +241,15 @@ class ArchitectureObjective:
         They are needed until a trial is told, which is after this objective has returned. Each call
         tidies up after the one before; ``AutoMLEngine`` does so at the end.
         """
-        self._leftovers.remove()
+        self.keeping.tidy()
+
+    def remove_weights(self, study: optuna.Study) -> None:
+        """Remove the weights of trials that fell out of the best ``keep_weights``.
+
+        For the end of a ``study.optimize``; ``AutoMLEngine`` does so by itself. With several
+        metrics a trial is among the best where fewer than so many others dominate it.
+        """
+        self.keeping.remove_weights(study)
 
     def finish(self, study: optuna.Study) -> None:
         """Bring the best network to the last rung, where none has got there yet.
@@ -279,7 +289,7 @@ class ArchitectureObjective:
         if study not in self._announced:
             agree(study, self.terms())
             check_pruner(study)
-            if self.rungs is not None and self._store(study) is None:
+            if self.rungs is not None and self.keeping.store_of(study) is None:
                 raise StudyError(
                     "rungs keep weights from one training to the next: give `artifact_store`, as "
                     "there is none beside this study's storage"
@@ -287,9 +297,6 @@ class ArchitectureObjective:
             self._memory.read(study)
             self._known.open(study)
             self._announced[study] = Watch()
-
-    def _store(self, study: optuna.Study) -> ArtifactStore | None:
-        return artifact_store_of(study) if self.artifact_store == "auto" else self.artifact_store
 
     def _suggest(self, trial: Trial, watch: Stopwatch) -> Architecture:
         try:
@@ -326,11 +333,10 @@ class ArchitectureObjective:
         watcher = self._announced[trial.study]
         with Lease(trial, own_name(), look=lambda: recover(trial.study, watcher)) as lease:
             with watch.on("storing"):
-                for name, value in prints.items():
-                    trial.set_user_attr(name, value)
+                write_attributes(trial, prints)
                 known = self._known.find_or_claim(trial, claim, watch)
             if known is not None:
-                return self._values(architecture, take_over(trial, known))
+                return values_of(self.metrics, self.value, architecture, take_over(trial, known))
             if self.max_latency is not None:
                 check_latency(trial, architecture, self.max_latency, self._device_name())
             with watch.on("proposing"):
@@ -349,11 +355,7 @@ class ArchitectureObjective:
         watch: Stopwatch,
         lease: Lease,
     ) -> float | tuple[float, ...]:
-        study, store = trial.study, self._store(trial.study)
-        checkpoints = None
-        if store is not None and self.checkpoints:
-            checkpoints = Checkpoints(store, trial, quota=self.checkpoint_quota)
-            self._leftovers.note(store, trial)
+        checkpoints = self.keeping.checkpoints_of(trial)
         run = TrialRun(trial, self.metrics, epochs, watch, lease, checkpoints, before=start.before)
         context = EvaluationContext(
             epochs=epochs,
@@ -363,13 +365,13 @@ class ArchitectureObjective:
             should_stop=run.should_stop,
             load_checkpoint=run.load_checkpoint,
             save_checkpoint=run.save_checkpoint,
-            load_weights=lambda: start.load(study, store),
+            load_weights=lambda: start.load(trial.study, self.keeping.store_of(trial.study)),
             keep_weights=run.keep_weights,
         )
         with watch.on("storing"):
-            trial.set_user_attr("max_epochs", epochs)
-            trial.set_user_attr("seed", context.seed)
-            trial.set_user_attr("device", self._device_name())
+            write_attributes(
+                trial, {"max_epochs": epochs, "seed": context.seed, "device": self._device_name()}
+            )
         with checkpoints or contextlib.nullcontext():
             metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
         run.check_lease()
@@ -377,10 +379,9 @@ class ArchitectureObjective:
             run.record(metrics)
             if run.stopped:
                 raise run.stop()
-            values = self._values(architecture, metrics)
+            values = values_of(self.metrics, self.value, architecture, metrics)
             start.check(run.weights)
-            if store is not None:
-                save_artifacts(store, trial, architecture, run.weights, run.curve)
+            self.keeping.save(trial, architecture, run, values)
             start.end(run, values)
         return values
 
@@ -397,8 +398,3 @@ class ArchitectureObjective:
         if of_data is not None:
             prints["data_fingerprint"] = of_data
         return prints
-
-    def _values(
-        self, architecture: Architecture, metrics: Mapping[str, float]
-    ) -> float | tuple[float, ...]:
-        return values_of(self.metrics, self.value, architecture, metrics)

@@ -448,6 +448,16 @@ TWO = ("--data", "digits", "--metric", "val_accuracy", "--metric", "macs")
         (["--data", "none.npz", "--storage", ""], "`storage` must be a URL or a path"),
         (["--data", "none.npz", "--study", "\udcff"], "must be text in UTF-8"),
         (["--data", "none.npz", "--metric", "depth", "--metric", "depth"], "must be different"),
+        (["--data", "none.npz", "--keep-weights", "0"], "`keep_weights` must be at least 1"),
+        (
+            ["--data", "none.npz", "--checkpoint-quota", "2 XB"],
+            "must be a number of bytes, as 500MB",
+        ),
+        (["--data", "none.npz", "--checkpoint-quota", "0"], "must be at least 1 but got 0"),
+        (
+            ["--data", "none.npz", "--rungs", "1,3", "--keep-weights", "2"],
+            "`keep_weights` does not go with `rungs`",
+        ),
         (["--data", "none.npz", "--rungs", "3;9"], "must be numbers of epochs, as 3,9,27"),
         (["--data", "none.npz", "--rungs", "9,3"], "`rungs` must rise but got 9, 3"),
         (["--data", "none.npz", "--rungs", "1,3", "--epochs", "4"], "must be the last of --rungs"),

@@ -13,6 +13,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from neural_automl.architecture import Architecture, LayerConfig
+from neural_automl.backends.pytorch._module import GraphModule
 from tests.spaces import COUNTS, SPACES, feasible, many
 
 if TYPE_CHECKING:
@@ -64,6 +65,17 @@ def test_params_are_those_of_the_module(architecture: Architecture) -> None:
     counted = sum(p.numel() for p in model.parameters() if p.requires_grad)
 
     assert architecture.cost.params == counted
+
+
+def test_results_of_steps_are_those_of_the_forward_pass(architecture: Architecture) -> None:
+    model = architecture.build("pytorch").eval()
+    assert isinstance(model, GraphModule)
+    x = random_inputs(architecture, 2)
+    places = [model.plan.output, 0, len(model.plan.steps)]
+    output, given, last = model.values(x, places)
+    assert given is x
+    assert torch.equal(output, model(x))
+    assert len(last) == 2
 
 
 def test_macs_are_half_of_what_torch_counts(architecture: Architecture) -> None:

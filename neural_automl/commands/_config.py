@@ -23,6 +23,7 @@ _KINDS: Final[Mapping[type, tuple[tuple[type, ...], str]]] = {
     float: ((int, float), "a number"),
 }
 _TEXT: Final = ((str,), "text")
+_SIZE: Final = ((int, str), "a number of bytes, or text as 2GB")
 
 
 def read_config(context: typer.Context, file: Path | None) -> Path | None:
@@ -67,6 +68,8 @@ def _value(parameter: Any, hint: Any, where: str, value: Any) -> Any:
         return [f"{name}={_text(element)}" for name, element in value.items()]
     if parameter.name == "rungs" and isinstance(value, list):
         return ",".join(str(_checked(_KINDS[int], where, each)) for each in value)
+    if parameter.name == "checkpoint_quota":
+        return _checked(_SIZE, where, value)
     types = get_args(hint) or (hint,)
     kind = next((_KINDS[each] for each in _KINDS if each in types), _TEXT)
     if getattr(parameter, "multiple", False):

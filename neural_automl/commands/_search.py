@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -52,6 +53,40 @@ if TYPE_CHECKING:
     from neural_automl.engine import SearchResult
 
 
+KeepWeightsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--keep-weights",
+        metavar="N",
+        help="Keep the weights of the best N networks only; by default of all that were trained "
+        "to the end.",
+        show_default=False,
+    ),
+]
+
+
+def read_bytes(text: str | int) -> int:
+    """Return a number of bytes that may be written with a unit: 500MB, 2 GB.
+
+    Raises:
+        BadParameter: It is none.
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", str(text), re.IGNORECASE)
+    if found is None:
+        raise typer.BadParameter(f"must be a number of bytes, as 500MB or 2GB, but got {text!r}")
+    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
+
+
+CheckpointQuotaOption = Annotated[
+    int | None,
+    typer.Option(
+        "--checkpoint-quota",
+        parser=read_bytes,
+        metavar="SIZE",
+        help="Room that the checkpoints of all trainings under way may take together, as 2GB.",
+        show_default=False,
+    ),
+]
 HpoOption = Annotated[
     Literal["joint", "sequential"] | None,
     typer.Option(
@@ -103,6 +138,8 @@ def search(
     warm_start: WarmStartOption = None,
     warm_start_trials: WarmStartTrialsOption = None,
     candidates: CandidatesOption = None,
+    keep_weights: KeepWeightsOption = None,
+    checkpoint_quota: CheckpointQuotaOption = None,
     resume: ResumeOption = False,
     hpo: HpoOption = None,
     top: TopOption = 3,
@@ -140,6 +177,8 @@ def search(
             seed=seed,
             executor_type=executor or ("sequential" if workers == 1 else "process"),
             max_workers=workers,
+            keep_weights=keep_weights,
+            checkpoint_quota=checkpoint_quota,
             warm_start="zero_cost" if warm_start == ["zero_cost"] else warm_start or None,
             warm_start_options=warm_start_options(
                 warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None

@@ -24,6 +24,7 @@ from neural_automl.prediction._predictor import (
 )
 from neural_automl.registry import is_trained
 from neural_automl.samplers._define_by_run import SKIPPED
+from neural_automl.trials._attributes import write_attributes
 from neural_automl.trials._run import COST_METRICS
 from neural_automl.trials._rungs import RESUMED_FROM
 from neural_automl.trials._scores import PREFIX
@@ -269,8 +270,7 @@ class Adviser:
             self._warn(state)
         begun = trial._fixed_params or trial.user_attrs.get(ATTEMPTS)
         if reason is not None and not begun and self._allows(trial):
-            trial.set_user_attr("max_epochs", epochs)
-            trial.set_user_attr(SKIPPED, reason)
+            write_attributes(trial, {"max_epochs": epochs, SKIPPED: reason})
             raise optuna.TrialPruned(f"skipped: {reason}")
 
     def _look(self, trial: Trial, architecture: Architecture, state: _State) -> str | None:
@@ -281,8 +281,7 @@ class Adviser:
             return None
         known = {n: v for n, v in trial.user_attrs.items() if n.startswith(PREFIX)}
         mean, std = self.predictor.predict(architecture, known)
-        trial.set_user_attr(PREDICTED, mean)
-        trial.set_user_attr(PREDICTED_STD, std)
+        write_attributes(trial, {PREDICTED: mean, PREDICTED_STD: std})
         if not state.standing.trusted:
             return None
         chance = self.predictor.chance(architecture, self.rule.share, known)

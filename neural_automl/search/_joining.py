@@ -92,7 +92,7 @@ class Joining:
             options = self._engine.options
             objective = options.make_objective(self.space, evaluator, self.settings.epochs)
             agree(self.study, objective.terms())
-            objective.artifact_store = None if artifacts is None else make_artifact_store(artifacts)
+            objective.keeping.store = None if artifacts is None else make_artifact_store(artifacts)
             budget = int(self.study.user_attrs["max_trials"])
             self.study.sampler, _ = options.make_sampler(objective, budget)
             self.study.pruner = options.make_pruner(objective.longest_training())

@@ -64,7 +64,7 @@ def open_search(
     if scaling:
         study.set_user_attr(SCALING, scaling)
     artifacts = artifact_directory(storage)
-    objective.artifact_store = make_artifact_store(artifacts)
+    objective.keeping.store = make_artifact_store(artifacts)
     StudySettings(engine_options, epochs, data, str(artifacts.absolute())).write(study)
     recover(study, Watch())  # what a search held that was killed on this machine
     queue_interrupted(study)

@@ -18,6 +18,7 @@ from neural_automl.search._running import default_workers
 from neural_automl.search._warm import Earlier, check_options, proxies_of
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import storage_url
+from neural_automl.trials._keeping import check_kept
 from neural_automl.warm_start import ZERO_COST
 from neural_automl.workers._settings import recorded
 
@@ -62,6 +63,8 @@ class EngineOptions:
     warm_start: Earlier | None
     warm_start_options: Mapping[str, Any] | None
     predictor: bool
+    keep_weights: int | None
+    checkpoint_quota: int | None
     strict: bool
 
     def __post_init__(self) -> None:
@@ -70,6 +73,7 @@ class EngineOptions:
             rungs = tuple(self.rungs)
             object.__setattr__(self, "rungs", rungs)
             check_rungs(rungs, self.reduction_factor, self.metric_names, self.early_stopping)
+        check_kept(self.keep_weights, self.checkpoint_quota, self.rungs)
         check_options(self.warm_start, self.warm_options)
         check_objectives(self.stopping, len(self.metric_names or ("",)))
         if self.predictor and self.metric_names is not None:
@@ -135,6 +139,8 @@ class EngineOptions:
             rungs=self.rungs,
             zero_cost=proxies_of(self.warm_start, self.warm_options),
             predictor=self.predictor,
+            keep_weights=self.keep_weights,
+            checkpoint_quota=self.checkpoint_quota,
             **given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 
@@ -194,6 +200,8 @@ class EngineOptions:
             # Its trials keep their scores.
             warm_start=ZERO_COST if self.warm_start == ZERO_COST else None,
             predictor=self.predictor or None,
+            keep_weights=self.keep_weights,
+            checkpoint_quota=self.checkpoint_quota,
         )
 
 

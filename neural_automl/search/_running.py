@@ -89,7 +89,7 @@ def _run_on(
 def _tidy(study: optuna.Study, worker: SearchWorker) -> None:
     """Set back the trials of workers that died for good, and remove what they had no time to."""
     recover(study, Watch())
-    store = worker.objective.artifact_store
+    store = worker.objective.keeping.store
     if store is not None and store != "auto":
         remove_leftovers(store, study)
 

@@ -20,6 +20,7 @@ from neural_automl.exceptions import (
     OutOfMemoryError,
 )
 from neural_automl.pruners.multi_objective import report_vector, should_prune
+from neural_automl.trials._attributes import write_attributes
 from neural_automl.trials._ledger import KNOWN_EPOCHS, Stopwatch
 from neural_automl.trials._rungs import RESUMED_FROM, RUNG
 from neural_automl.workers._interruption import REQUESTED, HandedBack
@@ -238,9 +239,11 @@ class TrialRun:
                 f"epoch, so that {type(self._trial.study.pruner).__name__} could stop nothing: "
                 "report it, or search with early stopping none"
             )
-        for name, value in {**metrics, "epochs": self.epoch}.items():
-            if name != "epoch":
-                self._trial.set_user_attr(name, int(value) if name == "best_epoch" else value)
+        of_trial: dict[str, float] = {**metrics, "epochs": self.epoch}
+        of_trial.pop("epoch", None)
+        if "best_epoch" in of_trial:
+            of_trial["best_epoch"] = int(of_trial["best_epoch"])
+        write_attributes(self._trial, of_trial)
 
 
 def values_of(
@@ -294,13 +297,13 @@ def take_over(trial: Trial, known: Known) -> dict[str, float]:
         optuna.TrialPruned: That training was stopped, or came to no end.
     """
     source = known.trial
-    trial.set_user_attr("cached_from", known.name)
-    trial.set_user_attr(KNOWN_EPOCHS, source.user_attrs.get("epochs", 0))
-    metrics: dict[str, float] = {}
-    for name, value in source.user_attrs.items():
-        if name not in _OWN and isinstance(value, int | float):
-            trial.set_user_attr(name, value)
-            metrics[name] = value
+    metrics: dict[str, float] = {
+        name: value
+        for name, value in source.user_attrs.items()
+        if name not in _OWN and isinstance(value, int | float)
+    }
+    epochs = source.user_attrs.get("epochs", 0)
+    write_attributes(trial, {"cached_from": known.name, KNOWN_EPOCHS: epochs, **metrics})
     if "infeasible" in source.user_attrs:
         raise infeasible(trial, source.constraints, source.user_attrs["infeasible"])
     if source.state == TrialState.PRUNED:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
+from neural_automl.trials._attributes import write_attributes
+
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import Trial
@@ -55,7 +57,7 @@ class TrialScores:
         if names:
             from neural_automl.zero_cost import check_proxies
 
-            check_proxies(names)
+            names = check_proxies(names)
         self.names = tuple(names)
         self._evaluator = evaluator
         self._seed = seed
@@ -74,8 +76,7 @@ class TrialScores:
             self._scoring = scoring_on(
                 data_of(self._evaluator), architecture, self.names, _BATCH, self._seed
             )
-        for name, value in attributes_of(self._scoring.one(architecture)).items():
-            trial.set_user_attr(name, value)
+        write_attributes(trial, attributes_of(self._scoring.one(architecture)))
 
 
 def agreement(study: optuna.Study) -> tuple[dict[str, float], int]:

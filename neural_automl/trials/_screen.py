@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from neural_automl.evaluation import measure_latency
+from neural_automl.trials._attributes import write_attributes
 from neural_automl.trials._run import infeasible, set_constraints
 
 if TYPE_CHECKING:
@@ -40,8 +41,7 @@ def screen(
         "depth": cost.depth,
     }
     with watch.on("storing"):
-        for name, value in record.items():
-            trial.set_user_attr(name, value)
+        write_attributes(trial, record)
     excesses = {str(limit): limit.excess(cost) for limit in constraints}
     broken = [
         f"{name} (is {cost.value(name.split()[0]):,})" for name in excesses if excesses[name] > 0
@@ -68,9 +68,12 @@ def check_latency(
     if "latency" in trial.constraints:
         return
     latency = measure_latency(architecture, device="cpu" if device == "auto" else device)
-    trial.set_user_attr("latency", latency.median)
-    trial.set_user_attr("latency_iqr", latency.iqr)
-    trial.set_user_attr("latency_noisy", latency.is_noisy)
+    measured = {
+        "latency": latency.median,
+        "latency_iqr": latency.iqr,
+        "latency_noisy": latency.is_noisy,
+    }
+    write_attributes(trial, measured)
     excess = latency.median - max_latency
     if excess > 0:
         reason = f"takes {latency.median:.3g} s a sample, above {max_latency:.3g} s"

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import random
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, final
 
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage
+from optuna.storages._rdb import models
+from optuna.storages._rdb.storage import _create_scoped_session
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 if TYPE_CHECKING:
@@ -29,6 +33,12 @@ _PASSING: Final = ("08", "53300", "57P", "40001", "40P01")
 _FINAL: Final = ("authentication", "pg_hba", "does not exist")
 
 _LOCK: Final = text("BEGIN IMMEDIATE")
+_Attribute: Final = models.TrialUserAttributeModel
+#: How a database inserts what may be there.
+_INSERTS: Final[Mapping[str, Callable[..., Any]]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
 
 _log = logging.getLogger(__name__)
 _Storage = TypeVar("_Storage", bound=type[BaseStorage])
@@ -175,6 +185,7 @@ def _patient_end(method: Callable[..., Any]) -> Callable[..., Any]:
 _DEFAULT: Final = Patience()
 _METHODS: Final = (
     *sorted(BaseStorage.__abstractmethods__ - {"set_trial_state_values"}),
+    "set_trial_user_attrs",
     # What Optuna's cache calls of a database.
     "_create_new_trial",
     "_set_trial_param",
@@ -217,6 +228,35 @@ class PatientDatabase(RDBStorage):
         if self.engine.dialect.name == "sqlite":
             self.scoped_session().execute(_LOCK)
         return super().set_trial_state_values(trial_id, state, values)
+
+    def set_trial_user_attrs(self, trial_id: int, attributes: Mapping[str, Any]) -> None:
+        """Set several user attributes of a trial: all or none, by one statement.
+
+        On other databases than SQLite and PostgreSQL one by one.
+
+        Raises:
+            KeyError: There is no such trial.
+            optuna.exceptions.UpdateFinishedTrialError: The trial has ended.
+        """
+        dialect = self.engine.dialect.name
+        if dialect not in _INSERTS or len(attributes) < 2:
+            for name, value in attributes.items():
+                self.set_trial_user_attr(trial_id, name, value)
+            return
+        insert = _INSERTS[dialect](_Attribute).values(
+            [
+                {"trial_id": trial_id, "key": name, "value_json": json.dumps(value)}
+                for name, value in attributes.items()
+            ]
+        )
+        upsert = insert.on_conflict_do_update(
+            index_elements=[_Attribute.trial_id, _Attribute.key],
+            set_={"value_json": insert.excluded.value_json},
+        )
+        with _create_scoped_session(self.scoped_session, True) as session:
+            trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
+            self.check_trial_is_updatable(trial_id, cast("TrialState", trial.state))
+            session.execute(upsert)
 
 
 @final

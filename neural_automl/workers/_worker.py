@@ -18,7 +18,7 @@ from neural_automl.exceptions import StudyError
 from neural_automl.samplers._define_by_run import EXHAUSTED, STOP_REASON
 from neural_automl.studies import absolute_url, open_storage, quiet_optuna, storage_errors
 from neural_automl.workers._budget import Budget
-from neural_automl.workers._interruption import HandedBack, ends_on_sigterm
+from neural_automl.workers._interruption import HandedBack, Interrupts, ends_on_sigterm
 from neural_automl.workers._leases import WORKER
 from neural_automl.workers._recovery import hand_back, own_name
 
@@ -115,17 +115,19 @@ def work(
         callbacks: Called with study and trial after each trial.
         stop: Set to leave after a trial.
     """
-    budget = Budget(study, stop=stop)
+    interrupts = Interrupts()
+    budget = Budget(study, stop=stop, sleep=interrupts.sleep)
     name = own_name()
 
     def run(trial: Trial) -> float | tuple[float, ...]:
         trial.set_user_attr(WORKER, name)
-        if not budget.admit(trial):
+        if interrupts.is_pending or not budget.admit(trial):
             hand_back(study, trial._trial_id)
             raise HandedBack
         state = TrialState.FAIL
         try:
-            values = objective(trial)
+            with interrupts.let_through():
+                values = objective(trial)
             state = TrialState.COMPLETE
         except optuna.TrialPruned:
             state = TrialState.PRUNED
@@ -146,16 +148,19 @@ def work(
     optimize = partial(study.optimize, run, callbacks=after or None, catch=(Exception,))
     with quiet_optuna(), ends_on_sigterm():
         try:
-            _loop(optimize, budget)
+            with interrupts.held():
+                _loop(optimize, budget, interrupts)
         except KeyboardInterrupt:
             return Outcome("interrupted")
         finally:
             objective.tidy()
+            objective.remove_weights(study)
     return _outcome(study, budget)
 
 
-def _loop(optimize: Callable[..., None], budget: Budget) -> None:
+def _loop(optimize: Callable[..., None], budget: Budget, interrupts: Interrupts) -> None:
     while budget.may_begin():
+        interrupts.check()
         try:
             with _others_may_tell():
                 optimize(timeout=budget.seconds_left())
@@ -165,6 +170,7 @@ def _loop(optimize: Callable[..., None], budget: Budget) -> None:
             break
     # What ends a space does not end the climb on its rungs.
     while budget.goes_on():
+        interrupts.check()
         with contextlib.suppress(HandedBack), _others_may_tell():
             optimize(n_trials=1)
 

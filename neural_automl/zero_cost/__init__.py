@@ -6,6 +6,7 @@ from neural_automl.zero_cost._pool import score_space as score_space
 from neural_automl.zero_cost._ranks import log_ranks as log_ranks
 from neural_automl.zero_cost._ranks import rank_gauss as rank_gauss
 from neural_automl.zero_cost._scoring import random_batch as random_batch
+from neural_automl.zero_cost._table import AZ_NAS as AZ_NAS
 from neural_automl.zero_cost._table import DEFAULT_PROXIES as DEFAULT_PROXIES
 from neural_automl.zero_cost._table import Proxy as Proxy
 from neural_automl.zero_cost._table import check_proxies as check_proxies

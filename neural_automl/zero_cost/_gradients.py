@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from neural_automl.exceptions import ProxyError
 from neural_automl.zero_cost._work import (
@@ -11,6 +14,7 @@ from neural_automl.zero_cost._work import (
     gradients,
     loss_of,
     remove_norms,
+    watch_layers,
     weights_of,
     working_copy,
 )
@@ -58,7 +62,8 @@ def grasp(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     """
     with working_copy(model) as net:
         weights = [weight for _, weight in weights_of(net)]
-        outputs = net(inputs)
+        with sdpa_kernel(SDPBackend.MATH):  # others have no second derivative
+            outputs = net(inputs)
         if not outputs.requires_grad:
             raise ProxyError("no weight of the network has a part in its output")
         loss = loss_of(outputs, targets)
@@ -71,6 +76,41 @@ def grasp(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         pairs = zip((w for w, _ in used), curved, strict=True)
         total = sum((w.detach() * h).sum().double() for w, h in pairs if h is not None)
         return finite(-total, "grasp")
+
+
+def fisher(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """How much the loss would change without each channel of the layers with weights.
+
+    That is half the mean, over samples, of the square of activation times gradient, summed first
+    over the positions of a channel; added up over channels.
+
+    Source: Turner et al., "BlockSwap: Fisher-guided Block Substitution for Network Compression on a
+    Budget", ICLR 2020, section 3, as a score of whole networks by Abdelfattah et al., ICLR 2021,
+    equation 2.
+    """
+    with working_copy(model) as net:
+        used: list[tuple[Tensor, int]] = []
+
+        def keep(activation: Tensor, axis: int) -> Tensor | None:
+            if not activation.requires_grad:
+                return None
+            used.append((activation, axis))
+            return activation.clone()  # which the network may change in place
+
+        watch_layers(net, keep)
+        loss = loss_of(net(inputs), targets)
+        found: Sequence[Tensor | None] = ()
+        if used and loss.requires_grad:
+            found = torch.autograd.grad(loss, [a for a, _ in used], allow_unused=True)
+        total = torch.zeros((), dtype=torch.float64)
+        for (a, axis), gradient in zip(used, found, strict=True):
+            if gradient is not None:
+                product = (a.detach() * gradient).movedim(axis, 1)
+                of_channels = product.reshape(*product.shape[:2], -1).sum(2)
+                total += of_channels.double().square().mean(0).sum().cpu() / 2
+    if all(gradient is None for gradient in found):
+        raise ProxyError("no weight of the network has a part in its output")
+    return finite(total, "fisher")
 
 
 def l2_norm(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:

@@ -16,7 +16,7 @@ from neural_automl.architecture import Architecture
 from neural_automl.exceptions import DataError, SpaceError
 from neural_automl.zero_cost._ranks import log_ranks
 from neural_automl.zero_cost._scoring import Kept, Scoring, Submits, scored, scoring_on
-from neural_automl.zero_cost._table import DEFAULT_PROXIES, check_proxies
+from neural_automl.zero_cost._table import DEFAULT_PROXIES, GROUPS, check_proxies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,23 +47,26 @@ class ScoredPool:
     @property
     def rank(self) -> NDArray[np.float64]:
         """All proxies as one score, at most 0, by ``log_ranks``."""
-        return log_ranks({name: column.tolist() for name, column in self.scores.items()})
+        return log_ranks(self.scores)
 
     def best(self, count: int, by: str | None = None) -> list[Architecture]:
         """Return the best networks, the best first.
 
         Args:
             count: How many.
-            by: A proxy; None is all of them by rank.
+            by: A proxy, or ``az_nas``, its parts by rank; None is all by rank.
 
         Raises:
             ValueError: There are fewer, or no such proxy.
         """
         if not 0 < count <= len(self):
             raise ValueError(f"`count` must be 1 to {len(self)} but got {count}")
-        if by is not None and by not in self.scores:
-            raise ValueError(f"there is no score {by!r}; there are: {', '.join(self.scores)}")
-        column = self.rank if by is None else self.scores[by]
+        names = self.scores if by is None else GROUPS.get(by, (by,))
+        for name in names:
+            if name not in self.scores:
+                raise ValueError(f"there is no score {name!r}; there are: {', '.join(self.scores)}")
+        columns = {name: self.scores[name] for name in names}
+        column = columns[by] if by in columns else log_ranks(columns)
         order = np.argsort(-np.where(np.isnan(column), -np.inf, column), kind="stable")
         return [self.architectures[k] for k in order[:count]]
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def log_ranks(scores: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:
+def log_ranks(scores: Mapping[str, Sequence[float] | NDArray[np.float64]]) -> NDArray[np.float64]:
     """Return, for each network of a pool, the sum of the logarithms of its ranks; 0 is the best.
 
     A rank is the share of the pool that is no better. Ties share their mean rank; what a proxy
@@ -37,7 +37,7 @@ def rank_gauss(scores: Sequence[float]) -> NDArray[np.float64]:
     return np.asarray(norm.ppf((ranks - 0.5) / len(ranks)))
 
 
-def _columns(scores: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:
+def _columns(scores: Mapping[str, Sequence[float] | NDArray[np.float64]]) -> NDArray[np.float64]:
     lengths = {name: len(column) for name, column in scores.items()}
     if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise ValueError(f"each proxy must have a score of each network but they have {lengths}")

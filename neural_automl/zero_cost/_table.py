@@ -9,13 +9,17 @@ from torch import Tensor, nn
 
 from neural_automl.exceptions import ProxyError
 from neural_automl.parameters import did_you_mean
-from neural_automl.zero_cost import _counts, _gradients, _patterns
+from neural_automl.zero_cost import _blocks, _counts, _gradients, _maps, _patterns
 
 Proxy: TypeAlias = Callable[[nn.Module, Tensor, Tensor], float]
 AnyProxy = TypeVar("AnyProxy", bound=Proxy)
 
 #: What is asked for by default: no member of it is weak everywhere.
 DEFAULT_PROXIES: Final = ("synflow", "naswot", "macs", "jacov")
+#: The proxies of AZ-NAS, complexity the last; their score as one is that of ``log_ranks``.
+AZ_NAS: Final = ("az_expressivity", "az_progressivity", "az_trainability", "macs")
+#: Names that stand for several proxies.
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {"az_nas": AZ_NAS}
 
 _BUILT_IN: Final[tuple[Proxy, ...]] = (
     _counts.params,
@@ -30,8 +34,16 @@ _BUILT_IN: Final[tuple[Proxy, ...]] = (
     _gradients.plain,
     _gradients.grasp,
     _gradients.zico,
+    _gradients.fisher,
     _patterns.naswot,
     _patterns.jacov,
+    _patterns.epe_nas,
+    _patterns.swap,
+    _maps.zen,
+    _maps.meco,
+    _blocks.az_expressivity,
+    _blocks.az_progressivity,
+    _blocks.az_trainability,
 )
 _PROXIES: dict[str, Proxy] = {function.__name__: function for function in _BUILT_IN}
 
@@ -59,7 +71,7 @@ def register_proxy(name: str) -> Callable[[AnyProxy], AnyProxy]:
     """
     if not name.isidentifier():
         raise ValueError(f"the name of a proxy must be an identifier but is {name!r}")
-    if name in _PROXIES:
+    if name in _PROXIES or name in GROUPS:
         raise ValueError(f"there is a proxy {name!r} already")
 
     def register(function: AnyProxy) -> AnyProxy:
@@ -70,12 +82,12 @@ def register_proxy(name: str) -> Callable[[AnyProxy], AnyProxy]:
 
 
 def check_proxies(names: Iterable[str]) -> tuple[str, ...]:
-    """Return names of proxies, checked.
+    """Return names of proxies, checked, each once; for ``az_nas`` those of its parts.
 
     Raises:
         ValueError: There is no such proxy, or none is named.
     """
-    names = tuple(names)
+    names = tuple(dict.fromkeys(part for name in names for part in GROUPS.get(name, (name,))))
     if not names:
         raise ValueError("name at least one proxy")
     for name in names:

@@ -86,7 +86,6 @@ def test_attributes_of_a_trial() -> None:
         "epochs": 4,
         "seed": trial_seed(5, 0),
         "device": "auto",
-        "ticket": 1,
         "val_accuracy": pytest.approx(width_of(architecture) / 100 + 0.004),
         "val_accuracy.best": pytest.approx(width_of(architecture) / 100 + 0.004),
     }

@@ -733,4 +733,6 @@ def test_epochs_that_are_not_the_last_rung(tmp_path: Path) -> None:
 def test_early_stopping_of_an_engine_by_default(tmp_path: Path) -> None:
     assert AutoMLEngine(output_dir=tmp_path).early_stopping == "median"
     assert engine_in(tmp_path).early_stopping == "none"
-    assert engine_in(tmp_path, early_stopping="none", reduction_factor=4).reduction_factor == 4
+    assert (
+        engine_in(tmp_path, early_stopping="none", reduction_factor=4).options.reduction_factor == 4
+    )

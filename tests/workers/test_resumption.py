@@ -181,7 +181,7 @@ def test_each_trial_tidies_up_after_the_one_before(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_where_it_is_not_wanted(tmp_path: Path) -> None:
     objective = objective_in(tmp_path)
-    objective.checkpoints = False
+    objective.keeping.checkpoints = False
     study = study_in(tmp_path)
     study.optimize(objective, n_trials=1)
     assert not list(tmp_path.glob("**/checkpoint-*"))
@@ -285,7 +285,7 @@ def test_the_constraints_of_a_trial_are_written_once(tmp_path: Path) -> None:
 
 def test_a_quota_is_kept(tmp_path: Path) -> None:
     objective = objective_in(tmp_path)
-    objective.checkpoint_quota = 100
+    objective.keeping.quota = 100
     study = study_in(tmp_path)
     with pytest.warns(FallbackWarning, match="above the quota of 100"):
         study.optimize(objective, n_trials=1)

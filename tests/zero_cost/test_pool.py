@@ -16,7 +16,14 @@ from neural_automl.data import load_data
 from neural_automl.evaluation import ArchitectureEvaluator, sample_batch
 from neural_automl.exceptions import DataError, NoFeasibleArchitectureError
 from neural_automl.executor import create_executor
-from neural_automl.zero_cost import draw_distinct, random_batch, register_proxy, score_space
+from neural_automl.zero_cost import (
+    AZ_NAS,
+    draw_distinct,
+    log_ranks,
+    random_batch,
+    register_proxy,
+    score_space,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -68,6 +75,19 @@ def test_scores_are_in_order_and_the_same_each_time(evaluator: ArchitectureEvalu
     assert [n.key for n in best] == pool.to_frame()["key"].tolist()
     assert pool.best(1, by="params")[0].cost.params == max(pool.scores["params"])
     assert (np.diff(pool.to_frame()["rank"]) <= 0).all()
+
+
+def test_az_nas_is_its_parts_by_rank() -> None:
+    pool = score_space(space(), None, candidates=6, proxies=["params", "az_nas"], batch_size=8)
+    assert list(pool.scores) == ["params", *AZ_NAS]
+    ranks = log_ranks({name: pool.scores[name] for name in AZ_NAS})
+    order = np.argsort(-ranks, kind="stable")
+    best = [network.key for network in pool.best(6, by="az_nas")]
+    assert best == [pool.architectures[k].key for k in order]
+    # Those of one block have no progressivity, and are behind.
+    assert np.isnan(pool.scores["az_progressivity"]).sum() == 3
+    with pytest.raises(ValueError, match="there is no score 'az_expressivity'"):
+        score_space(space(), None, candidates=6, proxies=["params"]).best(1, by="az_nas")
     assert list(pool.to_frame())[-1] == "rank"
 
 

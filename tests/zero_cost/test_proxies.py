@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeVar
 
 import pytest
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from neural_automl.exceptions import ProxyError
 from neural_automl.zero_cost import (
+    AZ_NAS,
     DEFAULT_PROXIES,
     check_proxies,
     compute,
@@ -21,8 +23,12 @@ from neural_automl.zero_cost import (
     register_proxy,
     score,
 )
+from tests.spaces import SPACES, feasible, many
+from tests.test_models import random_inputs
 
 NAMES = proxy_names()
+#: Those that say nothing of ids, as they change or derive by the input.
+OF_NUMBERS = ("jacov", "epe_nas", "zen", "az_expressivity", "az_progressivity", "az_trainability")
 AnyModule = TypeVar("AnyModule", bound=nn.Module)
 
 
@@ -209,17 +215,18 @@ class Functional(nn.Module):
         return x
 
 
-def test_functions_switch_units_as_modules_do() -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_functions_in_place_count_as_modules_do(name: str) -> None:
     x, y = images()
-    assert compute("naswot", Functional(), x, y) == compute("naswot", convolutional(), x, y)
+    assert compute(name, Functional(), x, y) == compute(name, convolutional(), x, y)
 
 
-def test_a_shared_activation_counts_at_each_use() -> None:
+@pytest.mark.parametrize("name", ["naswot", "swap", "az_expressivity", "az_trainability"])
+def test_a_shared_activation_counts_at_each_use(name: str) -> None:
     relu = nn.ReLU()
     x, y = images()
-    assert compute("naswot", convolutional(lambda: relu), x, y) == compute(
-        "naswot", convolutional(), x, y
-    )
+    shared = convolutional(lambda: relu)
+    assert compute(name, shared, x, y) == compute(name, convolutional(), x, y)
 
 
 class SharedInput(nn.Module):
@@ -284,10 +291,11 @@ class Bottleneck(nn.Module):
         return functional.relu(self.path(x) + self.skip(x), inplace=True)
 
 
-def resnet101() -> nn.Module:
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)]
-    inputs = 64
-    for k, (width, count) in enumerate(((64, 3), (128, 4), (256, 23), (512, 3))):
+def resnet101(narrow: int = 1) -> nn.Module:
+    inputs = 64 // narrow
+    layers: list[nn.Module] = [nn.Conv2d(3, inputs, 7, 2, 3, bias=False), nn.BatchNorm2d(inputs)]
+    for k, count in enumerate((3, 4, 23, 3)):
+        width = (64 << k) // narrow
         for number in range(count):
             layers.append(Bottleneck(inputs, width, 2 if k and not number else 1))
             inputs = 4 * width
@@ -302,6 +310,36 @@ def test_synflow_of_resnet101_is_finite_and_too_large_for_float32() -> None:
     assert found > math.log10(torch.finfo(torch.float32).max)
 
 
+@pytest.mark.parametrize(
+    "name", ["epe_nas", "fisher", "meco", "az_expressivity", "az_progressivity", "az_trainability"]
+)
+def test_other_scores_of_resnet101_are_finite(name: str) -> None:
+    x, _ = images(4, size=16)
+    found = compute(name, seeded(resnet101), x, torch.tensor([0, 0, 1, 1]))
+    assert math.isfinite(found)
+
+
+@pytest.mark.parametrize("norm", [True, False], ids=["normalised", "not"])
+@pytest.mark.parametrize("name", ["zen", "swap"])
+def test_normal_weights_do_not_overflow_in_the_depth_of_resnet101(name: str, norm: bool) -> None:
+    model = seeded(lambda: resnet101(narrow=16))
+    if not norm:
+        for module in list(model.modules()):
+            for child_name, child in list(module.named_children()):
+                if isinstance(child, nn.BatchNorm2d):
+                    setattr(module, child_name, nn.Identity())
+    x, y = images(2, size=16)
+    assert math.isfinite(compute(name, model, x, y))
+
+
+@pytest.mark.parametrize("name", ["epe_nas", "swap"])
+def test_equal_images_have_a_score(name: str) -> None:
+    x, y = images()
+    different = compute(name, convolutional(), x, y)
+    x[1:] = x[0]
+    assert 0 <= compute(name, convolutional(), x, y) < different
+
+
 def test_equal_images_leave_naswot_without_a_value() -> None:
     x, y = images()
     x[1] = x[0]
@@ -314,7 +352,7 @@ def test_equal_images_leave_naswot_without_a_value() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_batch_of_one_scores_or_says_why_not(name: str) -> None:
     x, y = images(1)
-    if name in ("jacov", "zico"):
+    if name in ("jacov", "zico", "epe_nas", "swap"):
         with pytest.raises(ProxyError, match="at least 2 samples"):
             compute(name, convolutional(), x, y)
     else:
@@ -339,10 +377,32 @@ class NoPath(nn.Module):
         return torch.as_tensor(self.head(self.layers(x).detach() * 0))
 
 
-def test_no_path_from_input_to_output() -> None:
+class Cut(nn.Module):
+    """Its layers see nothing of its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = convolutional()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.layers(x * 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("jacov", NoPath), ("epe_nas", NoPath), ("zen", Cut)],
+    ids=["jacov", "epe_nas", "zen"],
+)
+def test_no_path_from_input_to_output(name: str, model: Callable[[], nn.Module]) -> None:
     x, y = images()
-    with pytest.raises(ProxyError, match="needs a path from the input to the output"):
-        compute("jacov", NoPath(), x, y)
+    with pytest.raises(ProxyError, match=f"{name} needs a path from the input to the output"):
+        compute(name, model(), x, y)
+
+
+@pytest.mark.parametrize("name", ["fisher", "meco", "swap", "az_expressivity", "az_trainability"])
+def test_where_there_is_no_path_other_scores_are_finite(name: str) -> None:
+    x, y = images()
+    assert all(math.isfinite(compute(name, model(), x, y)) for model in (NoPath, Cut))
 
 
 class Unused(nn.Module):
@@ -363,11 +423,16 @@ def test_parameters_that_nothing_uses_do_no_harm(name: str) -> None:
     found, without = compute(name, Unused(), x, y), compute(name, convolutional(), x, y)
     if name in ("params", "depth", "l2_norm"):
         assert found > without
+    elif name in ("swap", "zen"):  # weights are drawn for them, too
+        assert found == pytest.approx(without, rel=0.05)
     else:
         assert found == pytest.approx(without)
 
 
-@pytest.mark.parametrize("name", ["grad_norm", "snip", "synflow", "logsynflow", "l2_norm", "zico"])
+@pytest.mark.parametrize(
+    "name",
+    ["grad_norm", "snip", "synflow", "logsynflow", "l2_norm", "zico", "fisher", "meco"],
+)
 def test_a_network_without_weights_has_no_score(name: str) -> None:
     x, y = images()
     with pytest.raises(ProxyError, match="no weights to score"):
@@ -382,17 +447,45 @@ def test_ids_of_an_embedding_score_where_that_makes_sense() -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(20, (6, 5), generator=generator)
     found = score(model, x, torch.randint(3, (6,), generator=generator), NAMES)
-    assert math.isnan(found.pop("jacov"))
+    assert all(math.isnan(found.pop(name)) for name in OF_NUMBERS)
     assert all(math.isfinite(value) for value in found.values())
-    with pytest.raises(ProxyError, match="not the ids of an embedding"):
-        compute("jacov", model, x, torch.zeros(6, dtype=torch.int64))
+    for name in OF_NUMBERS:
+        with pytest.raises(ProxyError, match=f"{name} needs .*not the ids of an embedding"):
+            compute(name, model, x, torch.zeros(6, dtype=torch.int64))
 
 
 def test_a_regression_scores() -> None:
     model = convolutional()
     x, _ = images()
     found = score(model, x, torch.randn(8, 4), NAMES)
+    assert math.isnan(found.pop("epe_nas"))  # there are no classes
     assert all(math.isfinite(value) for value in found.values())
+
+
+@pytest.mark.parametrize("kind", list(SPACES))
+def test_every_network_of_a_space_has_scores_or_reasons(kind: str) -> None:
+    for seed, network in enumerate(islice(feasible(SPACES[kind](), 0), many(30))):
+        model = network.build()
+        x = random_inputs(network, 4)
+        y = torch.randn(model(x).shape)
+        # What is no reason to have none is raised.
+        found = score(model, x, y, NAMES)
+        assert math.isfinite(found["l2_norm"]), seed
+
+
+def test_attention_has_a_second_derivative() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = nn.MultiheadAttention(6, 2, batch_first=True)
+            self.head = nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            found, _ = self.heads(x, x, x, need_weights=False)
+            return torch.as_tensor(self.head(found.mean(1)))
+
+    x, y = torch.randn(4, 5, 6), torch.tensor([0, 1, 2, 0])
+    assert math.isfinite(compute("grasp", Attention(), x, y))
 
 
 def test_counts_beyond_float16_are_exact() -> None:
@@ -427,3 +520,12 @@ def test_a_proxy_of_the_users_own() -> None:
         register_proxy("outputs_of_the_test")(outputs)
     with pytest.raises(ValueError, match="must be an identifier but is 'a b'"):
         register_proxy("a b")
+    with pytest.raises(ValueError, match="there is a proxy 'az_nas' already"):
+        register_proxy("az_nas")
+
+
+def test_a_name_may_stand_for_several() -> None:
+    assert check_proxies(["az_nas"]) == AZ_NAS
+    assert check_proxies(["macs", "az_nas", "macs"]) == ("macs", *AZ_NAS[:-1])
+    x, y = images()
+    assert tuple(score(convolutional(), x, y, ["az_nas"])) == AZ_NAS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,6 +153,16 @@ class GraphModule(nn.Module):
             x: ``(batch, channels, height, width)``, ``(batch, length, channels)`` or
                 ``(batch, features)``.
         """
+        (output,) = self.values(x, (self.plan.output,))
+        return output
+
+    def values(self, x: Tensor, wanted: Sequence[int]) -> list[Tensor]:
+        """Return results of steps, as they come in the forward pass of a batch.
+
+        Args:
+            x: As of ``forward``.
+            wanted: Which: 0 is the batch, ``n`` the result of step ``n - 1`` of the plan.
+        """
         values: list[Any] = [x]
         for modules, name, function, sources, finished in self._program:
             inputs = [values[source] for source in sources]
@@ -161,9 +171,9 @@ class GraphModule(nn.Module):
             else:
                 values.append(function(modules.get(name), *inputs))
             for source in finished:
-                values[source] = None
-        output: Tensor = values[self.plan.output]
-        return output
+                if source not in wanted:
+                    values[source] = None
+        return [values[place] for place in wanted]
 
     def __getstate__(self) -> dict[str, Any]:
         # The compiled program holds closures, which neither pickle nor need to.
