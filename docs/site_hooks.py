@@ -50,9 +50,14 @@ def place(path: str) -> str:
         return "index.md"
     if path == "docs/README.md":
         return "contents.md"
-    if path.startswith("docs/"):
+    if inside(path):
         return path.removeprefix("docs/")
     return f"repository/{path}" if path.endswith(".md") else f"repository/{path}.md"
+
+
+def inside(path: str) -> bool:
+    """Tell whether MkDocs takes a file by itself; the scripts of docs/ it is told to leave."""
+    return path.startswith("docs/") and not path.endswith(".py")
 
 
 def links(markdown: str) -> Iterator[str]:
@@ -74,14 +79,13 @@ def outside() -> dict[str, str]:
     pages: dict[str, str] = {}
     while waiting:
         path = waiting.pop()
-        inside = path.startswith("docs/")
-        if path in pages or (inside and not path.endswith(".md")):
+        if path in pages or (inside(path) and not path.endswith(".md")):
             continue
         pages[path] = page_of(path)
         goals = (resolve(path, target) for target in links(pages[path]))
         # What is not there is said by MkDocs; a notebook's pictures are made below.
         waiting += [goal for goal in goals if (ROOT / goal).exists()]
-    return {path: text for path, text in pages.items() if not path.startswith("docs/")}
+    return {path: text for path, text in pages.items() if not inside(path)}
 
 
 def notebooks() -> list[str]:
@@ -215,6 +219,4 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def _goal(path: str) -> str:
-    if path.startswith("docs/") and not path.endswith(".md"):
-        return path.removeprefix("docs/")
-    return place(path)
+    return path.removeprefix("docs/") if inside(path) and path[-3:] != ".md" else place(path)

@@ -270,3 +270,17 @@ def test_too_many_ways_are_given_up() -> None:
 
     with pytest.raises(SpaceError, match="100,000 ways to read it were tried"):
         space.choices_of(architecture)
+
+
+def test_a_value_in_steps_is_the_number_that_the_steps_write() -> None:
+    space = ArchitectureSpace((4,), ["Flatten", Layer("Dropout", Range(0.1, 0.5, 0.1))])
+    (name,) = space.sample_architecture(seed=0).choices
+    summed = 0.1 + 2 * 0.1
+    assert summed != 0.3
+
+    architecture = space.suggest(FixedTrial({name: summed}))
+
+    assert architecture.choices == {name: 0.3}
+    assert "Dropout(0.3)" in architecture.to_source("pytorch")
+    assert space.choices_of(architecture) == {name: 0.3}
+    assert space.suggest(FixedTrial({name: 0.3})) == architecture

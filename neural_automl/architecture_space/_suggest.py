@@ -192,9 +192,10 @@ class Walk:
             return self._trial.suggest_int(
                 name, int(value.low), int(value.high), step=int(step or 1), log=is_log
             )
-        return self._trial.suggest_float(
+        number = self._trial.suggest_float(
             name, float(value.low), float(value.high), step=step, log=is_log
         )
+        return value.as_written(number) if isinstance(value, Range) else number
 
     def _categorical(self, name: str, labels: Sequence[Any]) -> int:
         if name not in self.choices:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import count
 from math import inf
 from typing import Any
@@ -113,8 +114,17 @@ class Range:
             return list(range(int(self.low), int(self.high) + 1, int(self.step or 1)))
         if self.step is None:
             return [self.low]
-        low, step = _exact(self.low), _exact(self.step)
-        return [float(low + place * step) for place in range(int(self.size()))]
+        return [_at(self.low, self.step, place) for place in range(int(self.size()))]
+
+    def as_written(self, number: float) -> float:
+        """Return a value as its ends and its step write it: 0.3 from 0.1 in steps of 0.1.
+
+        A sum of floats is 0.30000000000000004 there; an architecture, its text and its source
+        would show that, and two sums to the same value could differ.
+        """
+        if self.step is None or self.is_integer:
+            return number
+        return _at(self.low, self.step, round((number - self.low) / self.step))
 
     def __str__(self) -> str:
         return value_text(self)
@@ -188,6 +198,11 @@ def _normalise_ends(value: Range | LogRange, what: str) -> None:
             f"{excerpt(value.high)}"
         )
     check_name(value.name)
+
+
+@lru_cache(maxsize=4096)
+def _at(low: int | float, step: int | float, place: int) -> float:
+    return float(_exact(low) + place * _exact(step))
 
 
 def _exact(number: int | float) -> Fraction:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import griffe
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 import neural_automl
 from tests.house.repository import ROOT, modules
 
+DOCSTRINGS = runpy.run_path(str(ROOT / "docs" / "site_docstrings.py"))
 HOOKS = runpy.run_path(str(ROOT / "docs" / "site_hooks.py"))
 #: What a browser loads by itself; the target of a link it does not.
 LOADED = re.compile(
@@ -46,6 +48,7 @@ def test_the_site_is_built_strictly_and_stands_alone(tmp_path: Path) -> None:
     )
     assert built.returncode == 0, built.stderr
     assert "WARNING" not in built.stderr
+    assert "contains a link" not in built.stderr  # to what the site leaves out
 
     pages = {path: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")}
     styles = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.css")]
@@ -86,6 +89,7 @@ def test_pattern_of_what_is_loaded(text: str, loads: bool) -> None:
         ("README.md", "index.md"),
         ("docs/README.md", "contents.md"),
         ("docs/search.md", "search.md"),
+        ("docs/site_hooks.py", "repository/docs/site_hooks.py.md"),
         ("samplers/README.md", "repository/samplers/README.md"),
         ("notebooks/1_first_search.ipynb", "repository/notebooks/1_first_search.ipynb.md"),
         ("examples/zoo", "repository/examples/zoo.md"),
@@ -132,7 +136,7 @@ def test_links_are_followed_out_of_the_folder() -> None:
     outside = HOOKS["outside"]()
 
     assert {"README.md", "CHANGELOG.md", "samplers/grid/README.md", "examples/zoo"} <= set(outside)
-    assert [path for path in outside if path.startswith("docs/")] == []
+    assert [path for path in outside if path.startswith("docs/")] == ["docs/site_hooks.py"]
     assert "```neural\n" in outside["examples/zoo"]
 
 
@@ -143,6 +147,34 @@ def test_the_reference_has_every_public_module() -> None:
     assert homes <= found <= set(modules())
     assert "neural_automl.samplers.grid" in found
     assert [name for name in found if "._" in name] == []
+
+
+CODE = '''
+from json import dumps, loads as _loads
+def f():
+    """Do.
+
+    Example:
+        >>> f()
+    """
+'''
+
+
+def test_our_forms_of_docstrings_are_read(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "__init__.py").write_text(CODE)
+    (tmp_path / "file.py").write_text(CODE)
+    extensions = griffe.load_extensions(DOCSTRINGS["OurForms"]())
+    folder, file = (
+        griffe.load(name, search_paths=[tmp_path], extensions=extensions)
+        for name in ("folder", "file")
+    )
+    docstring = folder["f"].docstring
+
+    assert docstring is not None
+    assert [part.kind.value for part in docstring.parse("google")] == ["text", "examples"]
+    assert folder.exports == ["dumps", "f"]
+    assert file.exports is None
 
 
 @given(st.lists(st.sampled_from(["text", "code", "picture", "table"]), min_size=1, max_size=6))
