@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -71,7 +72,6 @@ class EngineOptions:
     strict: bool
     tracking: str | Tracker | TrackFunction | None
     tracking_options: Mapping[str, Any] | None
-    tracker: Tracker | None = field(init=False)
 
     def __post_init__(self) -> None:
         check_names(self.storage, self.study_name, self.metrics)
@@ -79,8 +79,7 @@ class EngineOptions:
             rungs = tuple(self.rungs)
             object.__setattr__(self, "rungs", rungs)
             check_rungs(rungs, self.reduction_factor, self.metric_names, self.early_stopping)
-        tracker = make_tracker(self.tracking, self.tracking_options)
-        object.__setattr__(self, "tracker", tracker)
+        _ = self.tracker
         check_kept(self.keep_weights, self.checkpoint_quota, self.rungs)
         check_options(self.warm_start, self.warm_options)
         check_objectives(self.stopping, len(self.metric_names or ("",)))
@@ -91,6 +90,11 @@ class EngineOptions:
         self.make_pruner(_MANY_EPOCHS)
         if isinstance(self.executor_type, str):
             check_executor(self.executor_type, self.workers, {})
+
+    @cached_property
+    def tracker(self) -> Tracker | None:
+        """Where trainings are runs."""
+        return make_tracker(self.tracking, self.tracking_options)
 
     @property
     def metric_names(self) -> tuple[str, ...] | None:

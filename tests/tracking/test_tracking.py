@@ -204,7 +204,8 @@ def test_a_trial_that_is_handed_back_goes_on_in_its_run(tmp_path: Path) -> None:
 def test_another_tracker_takes_no_run_of_the_first() -> None:
     study = study_of(8)
     tracker = Recording(name="another")
-    study.enqueue_trial({}, user_attrs={"tracking_run": "recording:run 0"})
+    other = {"layers[0].Dense.units": 16, "layers[1].maybe": False}
+    study.enqueue_trial(other, user_attrs={"tracking_run": "recording:run 0"})
     study.optimize(objective(tracker), n_trials=2)
 
     assert [run.trial.run_id for run in tracker.runs] == [None, None]
