@@ -26,7 +26,7 @@ from neural_automl.search._hpo import (
     search_of,
 )
 from neural_automl.search._loading import find_source, load_search
-from neural_automl.search._options import EngineOptions
+from neural_automl.search._options import EngineOptions, given_options
 from neural_automl.search._result import SearchResult as SearchResult
 from neural_automl.search._session import run_session
 from neural_automl.search._warm import Earlier
@@ -285,7 +285,7 @@ class AutoMLEngine:
         def run(
             options: EngineOptions, space: ArchitectureSpace, trials: int, seconds: float | None
         ) -> SearchResult:
-            engine = self if options is own else AutoMLEngine(**vars(options))
+            engine = self if options is own else AutoMLEngine(**given_options(options))
             engine._loaded = self._loaded
             return engine.search(
                 space,

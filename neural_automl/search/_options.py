@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -216,6 +216,11 @@ class EngineOptions:
             keep_weights=self.keep_weights,
             checkpoint_quota=self.checkpoint_quota,
         )
+
+
+def given_options(options: EngineOptions) -> dict[str, Any]:
+    """Return options as ``AutoMLEngine`` takes them, without what was made of them."""
+    return {each.name: getattr(options, each.name) for each in fields(options)}
 
 
 def given(**options: Any) -> Mapping[str, Any]:
