@@ -10,7 +10,7 @@ TRIALS ?= 20
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick verify lint format docs notebooks clean
+.PHONY: help demo test quick verify lint format docs notebooks audit clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,12 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev  ## Put imports and lines in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+
+audit: $(VENV)/.installed-dev  ## Look for known weaknesses of all that is installed; fails too where the index knows none
+	$(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip -qq --disable-pip-version-check install pip-audit
+	$(BIN)/python -m pip list --format=freeze --exclude-editable | sed 's/+cpu$$//' >$(VENV)/audit/installed.txt
+	$(VENV)/audit/bin/pip-audit --strict --no-deps --disable-pip --progress-spinner off -r $(VENV)/audit/installed.txt
 
 docs: $(VENV)/.installed-dev  ## Build the documentation as a site, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs --quiet build

@@ -23,6 +23,7 @@ _EXTRA_OF = {
     "ray": "ray",
     "tensorboard": "tracking",
     "tensorflow": "tensorflow",
+    "wandb": "tracking",
 }
 
 

@@ -35,6 +35,8 @@ from neural_automl.studies import (
     artifact_directory,
     make_artifact_store,
 )
+from neural_automl.tracking import Tracker
+from neural_automl.tracking._create import TrackFunction
 from neural_automl.workers._worker import Callback
 
 if TYPE_CHECKING:
@@ -79,9 +81,14 @@ class AutoMLEngine:
         keep_weights: Of how many of the best trials the weights are kept.
         checkpoint_quota: Bytes that the checkpoints of all trainings under way may take together.
         strict: Whether a fallback (``FallbackWarning``) ends the search.
+        tracking: ``mlflow``, ``tensorboard`` or ``wandb``, a ``Tracker`` or a function: each
+            training is a run there; see ``tracking.create_tracker``.
+        tracking_options: Of that name, as ``{"project": "digits"}``. They stay in this program: a
+            worker that joins from elsewhere says itself where it tracks.
 
     Raises:
         ValueError: A name is unknown, or an option does not go with another.
+        ImportError: The tracker's package is not installed.
 
     Example:
         >>> import tempfile
@@ -121,6 +128,8 @@ class AutoMLEngine:
         keep_weights: int | None = None,
         checkpoint_quota: int | None = None,
         strict: bool = False,
+        tracking: str | Tracker | TrackFunction | None = None,
+        tracking_options: Mapping[str, Any] | None = None,
     ) -> None:
         self.options = options = EngineOptions(
             search_strategy=search_strategy,
@@ -146,6 +155,8 @@ class AutoMLEngine:
             keep_weights=keep_weights,
             checkpoint_quota=checkpoint_quota,
             strict=strict,
+            tracking=tracking,
+            tracking_options=tracking_options,
         )
         self.search_strategy = search_strategy
         self.early_stopping = options.stopping
@@ -198,6 +209,7 @@ class AutoMLEngine:
             DataError: The data does not fit the space.
             StudyError: The database can't be used, the study searches another space, or three
                 trials in a row failed.
+            TrackingError: The tracker can't begin.
         """
         if max_trials < 1:
             raise ValueError(f"`max_trials` must be at least 1 but got {max_trials}")

@@ -15,6 +15,7 @@ The tree::
     │   └── TrialsFailedError        trials that failed in a row, so that a search ended
     ├── ExecutorError                workers that died, or a cluster that is gone
     ├── CheckpointError              a training's state that cannot be kept or read
+    ├── TrackingError                a tracker of experiments that cannot begin
     └── EvaluationError              a training that cannot give a metric
         ├── DivergenceError          the loss became NaN or infinite
         ├── OutOfMemoryError         the device has no room for the network
@@ -191,6 +192,10 @@ class ExecutorError(NeuralAutoMLError):
 
 class CheckpointError(NeuralAutoMLError):
     """A training's state cannot be kept, or what was kept cannot be read."""
+
+
+class TrackingError(NeuralAutoMLError):
+    """A tracker of experiments cannot begin."""
 
 
 class EvaluationError(NeuralAutoMLError):

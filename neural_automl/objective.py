@@ -27,6 +27,9 @@ from neural_automl.identity import identity_of
 from neural_automl.known_values import KnownValues
 from neural_automl.parameters import check_parameters
 from neural_automl.prediction import Adviser, PerformancePredictor
+from neural_automl.tracking import Tracker
+from neural_automl.tracking._create import TrackFunction, make_tracker
+from neural_automl.tracking._live import Tracking
 from neural_automl.trials._attributes import write_attributes
 from neural_automl.trials._keeping import Keeping, check_kept
 from neural_automl.trials._ledger import Stopwatch
@@ -92,10 +95,14 @@ class ArchitectureObjective:
         reduction_factor: Of the networks of a rung, one in so many goes on to the next.
         zero_cost: Proxies whose scores each trial that trains keeps (``zero_cost.<name>``).
         predictor: Whether likely poor networks are skipped, or what predicts them.
+        tracking: Where each training is a run, which is written while it trains: see
+            ``tracking.create_tracker``. A tracker that fails costs the run, not the training: a
+            ``FallbackWarning`` says so, and the trial keeps why (``no_tracking``).
 
     Raises:
         SpaceError: A constraint breaks a rule.
         ValueError: An option is out of its range, or does not go with another.
+        ImportError: The tracker's package is not installed.
 
     Example:
         >>> from neural_automl.architecture_space import Choice, Layer
@@ -133,6 +140,7 @@ class ArchitectureObjective:
         reduction_factor: int = 3,
         zero_cost: Sequence[str] = (),
         predictor: PerformancePredictor | bool = False,
+        tracking: str | Tracker | TrackFunction | None = None,
     ) -> None:
         if not callable(getattr(evaluator, "evaluate", None)):
             raise TypeError(
@@ -170,6 +178,7 @@ class ArchitectureObjective:
         self.keeping = Keeping(
             artifact_store, checkpoints=checkpoints, quota=checkpoint_quota, weights=keep_weights
         )
+        self.tracker = make_tracker(tracking)
         self.adviser = Adviser.of(predictor, space, self.metrics, seed)
         self._finishing = False
         self._scores = TrialScores(zero_cost, evaluator, seed)
@@ -357,11 +366,12 @@ class ArchitectureObjective:
     ) -> float | tuple[float, ...]:
         checkpoints = self.keeping.checkpoints_of(trial)
         run = TrialRun(trial, self.metrics, epochs, watch, lease, checkpoints, before=start.before)
+        tracking = Tracking(self.tracker, trial, self.metrics, architecture, run, watch)
         context = EvaluationContext(
             epochs=epochs,
             seed=start.seed(self.seed),
             device=self.device,
-            report=run.report,
+            report=tracking.report,
             should_stop=run.should_stop,
             load_checkpoint=run.load_checkpoint,
             save_checkpoint=run.save_checkpoint,
@@ -372,17 +382,19 @@ class ArchitectureObjective:
             write_attributes(
                 trial, {"max_epochs": epochs, "seed": context.seed, "device": self._device_name()}
             )
-        with checkpoints or contextlib.nullcontext():
-            metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
-        run.check_lease()
-        with watch.on("storing"):
-            run.record(metrics)
-            if run.stopped:
-                raise run.stop()
-            values = values_of(self.metrics, self.value, architecture, metrics)
-            start.check(run.weights)
-            self.keeping.save(trial, architecture, run, values)
-            start.end(run, values)
+        with tracking:
+            with checkpoints or contextlib.nullcontext():
+                metrics = run.evaluate(self.evaluator, architecture, context, self._memory)
+            run.check_lease()
+            with watch.on("storing"):
+                run.record(metrics)
+                if run.stopped:
+                    raise run.stop()
+                values = values_of(self.metrics, self.value, architecture, metrics)
+                start.check(run.weights)
+                self.keeping.save(trial, architecture, run, values)
+                start.end(run, values)
+                tracking.values = values
         return values
 
     def _epochs(self, architecture: Architecture) -> int:

@@ -18,6 +18,7 @@ from neural_automl.early_stopping import PRUNER_NAMES
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
 from neural_automl.executor import EXECUTOR_NAMES
 from neural_automl.search_strategies import SAMPLER_NAMES
+from neural_automl.tracking import TRACKER_NAMES
 
 #: What to say beside an unknown layer, which a command cannot tell from a slip.
 LAYER_NOTE = (
@@ -86,8 +87,12 @@ def parse_space(file: Path) -> ArchitectureSpace:
     return space
 
 
-def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
+def named_options(texts: Iterable[str], flag: str) -> dict[str, Any]:
     """Read options: a value is a number, true, false or null, or else text.
+
+    Args:
+        texts: As they were given.
+        flag: What they were given with.
 
     Raises:
         ValueError: One is not NAME=VALUE, or stands there twice.
@@ -96,14 +101,24 @@ def pruner_options(texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, separator, value = text.partition("=")
         if not (name.isidentifier() and separator and value):
-            raise ValueError(f"--early-stopping-option must be NAME=VALUE but got {text!r}")
+            raise ValueError(f"{flag} must be NAME=VALUE but got {text!r}")
         if name in options:
-            raise ValueError(f"--early-stopping-option {name} is given twice")
+            raise ValueError(f"{flag} {name} is given twice")
         try:
             options[name] = json.loads(value)
         except ValueError:
             options[name] = value
     return options
+
+
+def pruner_options(texts: Iterable[str] | None) -> dict[str, Any]:
+    """Read options of early stopping; see ``named_options``."""
+    return named_options(texts or (), "--early-stopping-option")
+
+
+def tracking_options(texts: Iterable[str] | None) -> dict[str, Any]:
+    """Read options of a tracker; see ``named_options``."""
+    return named_options(texts or (), "--track-option")
 
 
 def warm_start_options(trials: int | None, candidates: int | None, progress: Any) -> dict[str, Any]:
@@ -176,6 +191,26 @@ MissingOption = Annotated[
     typer.Option(
         "--missing",
         help="Whether an empty cell of a .csv file is an error, or counts as its column's mean.",
+    ),
+]
+TrackOption = Annotated[
+    str | None,
+    typer.Option(
+        "--track",
+        metavar="NAME",
+        help=f"Make each training a run of {', '.join(TRACKER_NAMES)}; this needs the extra "
+        "tracking. wandb stays offline unless told otherwise.",
+        show_default=False,
+    ),
+]
+TrackOptionsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--track-option",
+        metavar="NAME=VALUE",
+        help="An option of it, as tracking_uri=http://localhost:5000, project=digits, mode=online "
+        "or folder=runs; may be repeated.",
+        show_default=False,
     ),
 ]
 DATA_HELP = (

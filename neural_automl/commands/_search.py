@@ -34,12 +34,15 @@ from neural_automl.commands._arguments import (
     StrategyOption,
     TargetOption,
     TimeoutOption,
+    TrackOption,
+    TrackOptionsOption,
     TrialsOption,
     WarmStartOption,
     WarmStartTrialsOption,
     WorkersOption,
     pruner_options,
     read_space,
+    tracking_options,
     warm_start_options,
 )
 from neural_automl.commands._config import read_config
@@ -140,6 +143,8 @@ def search(
     candidates: CandidatesOption = None,
     keep_weights: KeepWeightsOption = None,
     checkpoint_quota: CheckpointQuotaOption = None,
+    track: TrackOption = None,
+    track_option: TrackOptionsOption = None,
     resume: ResumeOption = False,
     hpo: HpoOption = None,
     top: TopOption = 3,
@@ -168,7 +173,7 @@ def search(
             rungs=None if rungs is None else [int(part) for part in rungs.split(",")],
             early_stopping=early_stopping,
             backend=backend,
-            early_stopping_options=pruner_options(early_stopping_option or ()),
+            early_stopping_options=pruner_options(early_stopping_option),
             device=device,
             output_dir=output,
             storage=storage,
@@ -183,6 +188,8 @@ def search(
             warm_start_options=warm_start_options(
                 warm_start_trials, candidates, tables.ScoreProgress(console) if warm_start else None
             ),
+            tracking=track,
+            tracking_options=tracking_options(track_option),
         )
         if hpo is not None:
             check_hpo(engine.options, space, hpo, trials, top)

@@ -15,11 +15,15 @@ from neural_automl.commands._arguments import (
     JsonOption,
     StorageOption,
     StudyOption,
+    TrackOption,
+    TrackOptionsOption,
     import_modules,
+    tracking_options,
 )
-from neural_automl.commands._exit import INTERRUPTED
+from neural_automl.commands._exit import INTERRUPTED, wrong_options
 from neural_automl.commands._output import print_json
 from neural_automl.exceptions import NeuralAutoMLError
+from neural_automl.tracking._create import make_tracker
 
 if TYPE_CHECKING:
     import optuna
@@ -60,18 +64,22 @@ def worker(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    track: TrackOption = None,
+    track_option: TrackOptionsOption = None,
     as_json: JsonOption = False,
     imports: ImportOption = None,
 ) -> None:
     """Join a search: propose and train networks of its study until its budget is spent.
 
     Started at any time, on any machine that reaches the study's database and has the data. Space,
-    strategy, early stopping and budget are read from the study.
+    strategy, early stopping and budget are read from the study; where runs are tracked is not.
 
     [bold]Example:[/bold] neural-automl worker --storage results/study.db
     """
     from neural_automl.search._joining import Joining
 
+    with wrong_options():
+        tracker = make_tracker(track, tracking_options(track_option))
     joining = Joining(storage, study, device=device)
     trainer = joining.make_evaluator(data) if evaluator is None else load_evaluator(evaluator)
     folder = artifacts or joining.artifacts()
@@ -90,7 +98,7 @@ def worker(
         trials.append({"trial": trial.number, "state": state, "values": trial.values})
 
     typer.echo(f"joined the study {joining.study.study_name}", err=as_json)
-    outcome = joining.run(trainer, artifacts=folder, callbacks=[tell])
+    outcome = joining.run(trainer, artifacts=folder, callbacks=[tell], tracker=tracker)
     typer.echo(f"left: {outcome.reason}", err=as_json)
     if as_json:
         print_json({"study": joining.study.study_name, "reason": outcome.reason, "trials": trials})

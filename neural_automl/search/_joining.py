@@ -11,6 +11,8 @@ from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import StudyError
 from neural_automl.registry import space_of
 from neural_automl.studies import load_study, make_artifact_store, storage_errors, storage_url
+from neural_automl.tracking import Tracker
+from neural_automl.tracking._create import prepare
 from neural_automl.trials._terms import agree
 from neural_automl.workers._settings import StudySettings, read_settings
 from neural_automl.workers._worker import Callback, Outcome, work
@@ -77,6 +79,7 @@ class Joining:
         *,
         artifacts: Path | None = None,
         callbacks: Sequence[Callback] = (),
+        tracker: Tracker | None = None,
     ) -> Outcome:
         """Work until the budget of the study is spent.
 
@@ -84,14 +87,19 @@ class Joining:
             evaluator: Trains.
             artifacts: Folder for weights and sources; None keeps none.
             callbacks: Called with study and trial after each trial.
+            tracker: Where the trainings of this worker are runs. The study does not say: whoever
+                can write to it could have every worker connect to a server of theirs.
 
         Raises:
+            TrackingError: The tracker can't begin.
             StudyError: The data, or the evaluator's settings, are not those of the study.
         """
         with storage_errors(self._url):
             options = self._engine.options
             objective = options.make_objective(self.space, evaluator, self.settings.epochs)
             agree(self.study, objective.terms())
+            prepare(tracker, self.study.study_name)
+            objective.tracker = tracker
             objective.keeping.store = None if artifacts is None else make_artifact_store(artifacts)
             budget = int(self.study.user_attrs["max_trials"])
             self.study.sampler, _ = options.make_sampler(objective, budget)

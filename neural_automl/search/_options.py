@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -18,6 +18,8 @@ from neural_automl.search._running import default_workers
 from neural_automl.search._warm import Earlier, check_options, proxies_of
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
 from neural_automl.studies import storage_url
+from neural_automl.tracking import Tracker
+from neural_automl.tracking._create import TrackFunction, make_tracker
 from neural_automl.trials._keeping import check_kept
 from neural_automl.warm_start import ZERO_COST
 from neural_automl.workers._settings import recorded
@@ -41,6 +43,7 @@ class EngineOptions:
 
     Raises:
         ValueError: A name is unknown, or an option does not go with another.
+        ImportError: The tracker's package is not installed.
     """
 
     search_strategy: str | BaseSampler | SearchStrategy
@@ -66,6 +69,9 @@ class EngineOptions:
     keep_weights: int | None
     checkpoint_quota: int | None
     strict: bool
+    tracking: str | Tracker | TrackFunction | None
+    tracking_options: Mapping[str, Any] | None
+    tracker: Tracker | None = field(init=False)
 
     def __post_init__(self) -> None:
         check_names(self.storage, self.study_name, self.metrics)
@@ -73,6 +79,8 @@ class EngineOptions:
             rungs = tuple(self.rungs)
             object.__setattr__(self, "rungs", rungs)
             check_rungs(rungs, self.reduction_factor, self.metric_names, self.early_stopping)
+        tracker = make_tracker(self.tracking, self.tracking_options)
+        object.__setattr__(self, "tracker", tracker)
         check_kept(self.keep_weights, self.checkpoint_quota, self.rungs)
         check_options(self.warm_start, self.warm_options)
         check_objectives(self.stopping, len(self.metric_names or ("",)))
@@ -141,6 +149,7 @@ class EngineOptions:
             predictor=self.predictor,
             keep_weights=self.keep_weights,
             checkpoint_quota=self.checkpoint_quota,
+            tracking=self.tracker,
             **given(reduction_factor=self.reduction_factor if self.rungs else None),
         )
 

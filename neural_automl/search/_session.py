@@ -13,6 +13,7 @@ from neural_automl.search._opening import open_search
 from neural_automl.search._running import run_search
 from neural_automl.search._warm import begin_warm, find_earlier
 from neural_automl.studies import storage_errors
+from neural_automl.tracking._create import prepare
 from neural_automl.workers._budget import set_budget
 from neural_automl.workers._worker import Callback, SearchWorker
 
@@ -47,6 +48,7 @@ def run_session(
     Raises:
         StudyError: The database can't be used, the study searches another space, or three trials
             in a row failed.
+        TrackingError: The tracker can't begin.
     """
     url, executor, workers = options.url, options.executor_type, options.workers
     with storage_errors(url):
@@ -66,6 +68,7 @@ def run_session(
         if earlier is not None:
             set_budget(study, max_trials, None)  # the timeout begins after the scores
             begin_warm(study, objective, earlier, options.warm_options, executor, workers)
+        prepare(options.tracker, study.study_name)
         set_budget(study, max_trials, None if timeout is None else time.time() + timeout)
         worker = SearchWorker(
             url,

@@ -86,6 +86,11 @@ class TrialRun:
         self.stopped = False
 
     @property
+    def before(self) -> int:
+        """Epochs that the network was trained for on lower rungs."""
+        return self._before or 0
+
+    @property
     def last(self) -> dict[str, float]:
         """The metrics of the last epoch."""
         return self.curve[-1] if self.curve else {}
@@ -181,7 +186,7 @@ class TrialRun:
         with self._watch.on("storing"):
             if len(self._metrics) == 1:
                 if self._metrics[0] in metrics:
-                    at = step + (self._before or 0)
+                    at = step + self.before
                     if at not in self._known_steps:
                         self._trial.report(metrics[self._metrics[0]], at)
                     self._reported = step
@@ -214,7 +219,7 @@ class TrialRun:
     def end_rung(self, rung: int, value: float) -> optuna.TrialPruned:
         """See to it that a rung's value is the trial's last one, and return what to raise."""
         if self._metrics[0] not in self.last:
-            self._trial.report(value, self.epoch + 1 + (self._before or 0))
+            self._trial.report(value, self.epoch + 1 + self.before)
         return pruned(self._trial, f"on rung {rung}, after {self.epoch} epochs")
 
     def stop(self) -> optuna.TrialPruned:

@@ -53,6 +53,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         "registry",
         "search_strategies",
         "studies",
+        "tracking",
         "trials",
         "workers",
         "warm_start",

@@ -51,6 +51,7 @@ SLOW = (
     "docs/report.md",
     "docs/retrain.md",
     "docs/search.md",
+    "docs/tracking.md",
     "docs/tutorial.md",
     "docs/workers.md",
 )

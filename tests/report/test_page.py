@@ -213,7 +213,11 @@ def _another_space() -> str:
 def _hostile() -> optuna.Study:
     study = empty_study(
         name=HOSTILE, strategy=HOSTILE, fallbacks=[HOSTILE], data_fingerprint=HOSTILE,
-        settings={"engine": {HOSTILE: HOSTILE, "backend": HOSTILE}},
+        settings={
+            "engine": {HOSTILE: HOSTILE, "backend": HOSTILE},
+            "data": {"source": f"{HOSTILE}.csv", "target": HOSTILE},
+            "artifacts": HOSTILE,
+        },
     )  # fmt: skip
     hostile: dict[str, Any] = {"worker": HOSTILE, f"zero_cost.{HOSTILE}": 1.0}
     for seed in range(12):

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 #: Where a process hands a function to its own child, through a folder that only it can read.
 OWN_CHILDREN = ("neural_automl.executor",)
-READERS = {"pickle", "cPickle", "dill", "joblib", "marshal", "shelve"}
+READERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+#: Calls by their last name that read pickles, or run what a file says.
+RUNNERS = {"read_pickle", "unsafe_load", "Unpickler", "load_module", "run_path"}
 
 
 class Bomb:
@@ -106,6 +108,10 @@ def _reads(tree: ast.AST) -> list[str]:
                 safe = [k for k in node.keywords if k.arg == "weights_only"]
                 if not (safe and ast.unparse(safe[0].value) == "True"):
                     found.append("torch.load")
+            case ast.Call(func=ast.Attribute(attr=name)) if name in RUNNERS:
+                found.append(name)
+            case ast.keyword(arg="safe_mode", value=value) if ast.unparse(value) != "True":
+                found.append("safe_mode")
             case ast.keyword(arg="allow_pickle", value=value) if ast.unparse(value) != "False":
                 found.append("allow_pickle")
             case ast.Call(func=ast.Name(id="eval" | "exec" as name)):
@@ -134,6 +140,10 @@ def test_no_part_reads_a_pickle_or_runs_a_text() -> None:
         ("torch.load(x, weights_only=True)", []),
         ("np.load(x, allow_pickle=True)", ["allow_pickle"]),
         ("np.load(x, allow_pickle=False)", []),
+        ("import cloudpickle", ["cloudpickle"]),
+        ("pd.read_pickle(x)", ["read_pickle"]),
+        ("yaml.unsafe_load(x)", ["unsafe_load"]),
+        ("load_model(x, safe_mode=False)", ["safe_mode"]),
         ("eval(x)", ["eval"]),
         ("model.eval()", []),
     ],
