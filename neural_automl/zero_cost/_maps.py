@@ -114,7 +114,7 @@ def meco(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         ProxyError: No layer has weights.
 
     Source: Jiang, Wang and Bie, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via
-    Minimum Eigenvalue of Correlation", NeurIPS 2023, section 3.
+    Minimum Eigenvalue of Correlation", NeurIPS 2023, the definition of MeCo.
     """
     count = max(1, min(len(inputs), _POSITIONS // math.prod(inputs.shape[2:])))
     products = _Products()
