@@ -11,9 +11,9 @@ from neural_automl.early_stopping import check_objectives, create_pruner, defaul
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.executor import BaseExecutor
 from neural_automl.executor._create import check_executor
-from neural_automl.objective import ArchitectureObjective
+from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.prediction import check_metrics
-from neural_automl.search._checks import check_names, check_rungs
+from neural_automl.search._checks import check_names, check_rungs, measured
 from neural_automl.search._running import default_workers
 from neural_automl.search._warm import Earlier, check_options, proxies_of
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
@@ -125,6 +125,34 @@ class EngineOptions:
         return given(
             acquisition_function=self.acquisition_function, n_startup_trials=self.n_initial_random
         )
+
+    def make_evaluator(
+        self, train_data: Any, val_data: Any = None, test_data: Any = None
+    ) -> ArchitectureEvaluator:
+        """Return the evaluator that ``search`` makes of such data.
+
+        Raises:
+            TypeError: There is no data, or an evaluator instead.
+            DataError: The data cannot be used.
+            ValueError: A metric is unknown or for another task, or the device is not there.
+        """
+        if train_data is None:
+            raise TypeError("search needs `train_data` or an `evaluator`")
+        if callable(getattr(train_data, "evaluate", None)):
+            raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
+        names = self.metric_names or ()
+        evaluator = ArchitectureEvaluator(
+            train_data,
+            val_data,
+            test_data=test_data,
+            metrics=measured(names) or None,
+            backend=self.backend,
+            device=self.device,
+            keep=self.value,
+            monitor=next((name for name in names if name not in COST_METRICS), None),
+        )
+        evaluator.choose_device()
+        return evaluator
 
     def make_objective(
         self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None
