@@ -283,7 +283,7 @@ class AutoMLEngine:
         def run(
             options: EngineOptions, space: ArchitectureSpace, trials: int, seconds: float | None
         ) -> SearchResult:
-            engine = self if options is own else AutoMLEngine(**vars(options))
+            engine = self if options is own else AutoMLEngine(**options.to_dict())
             engine._loaded = self._loaded
             return engine.search(
                 space,

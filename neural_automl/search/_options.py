@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -219,6 +219,10 @@ class EngineOptions:
             **(self.early_stopping_options or {}),
         }
         return create_pruner(self.stopping, max_epochs=epochs, **options)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options by name, as ``AutoMLEngine`` takes them."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.init}
 
     def recorded(self) -> dict[str, Any]:
         """Return what a study keeps, for workers elsewhere to make their engine with."""
