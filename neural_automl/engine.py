@@ -11,12 +11,10 @@ from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.exceptions import StudyError
 from neural_automl.executor import BaseExecutor
-from neural_automl.objective import COST_METRICS
 from neural_automl.prediction import PerformancePredictor
 from neural_automl.registry import space_of
 from neural_automl.search._checks import (
     check_data,
-    measured,
 )
 from neural_automl.search._hpo import (
     Mode,
@@ -26,7 +24,7 @@ from neural_automl.search._hpo import (
     search_of,
 )
 from neural_automl.search._loading import find_source, load_search
-from neural_automl.search._options import EngineOptions, given_options
+from neural_automl.search._options import EngineOptions
 from neural_automl.search._result import SearchResult as SearchResult
 from neural_automl.search._session import run_session
 from neural_automl.search._warm import Earlier
@@ -285,7 +283,7 @@ class AutoMLEngine:
         def run(
             options: EngineOptions, space: ArchitectureSpace, trials: int, seconds: float | None
         ) -> SearchResult:
-            engine = self if options is own else AutoMLEngine(**given_options(options))
+            engine = self if options is own else AutoMLEngine(**options.to_dict())
             engine._loaded = self._loaded
             return engine.search(
                 space,
@@ -319,22 +317,7 @@ class AutoMLEngine:
             DataError: The data cannot be used.
             ValueError: A metric is unknown or for another task, or the device is not there.
         """
-        if train_data is None:
-            raise TypeError("search needs `train_data` or an `evaluator`")
-        if callable(getattr(train_data, "evaluate", None)):
-            raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
-        names = measured(self.metrics or ())
-        evaluator = ArchitectureEvaluator(
-            train_data,
-            val_data,
-            test_data=test_data,
-            metrics=names or None,
-            backend=self.options.backend,
-            device=self.options.device,
-            keep=self.options.value,
-            monitor=next((m for m in self.metrics or () if m not in COST_METRICS), None),
-        )
-        evaluator.choose_device()
+        evaluator = self.options.make_evaluator(train_data, val_data, test_data)
         self._loaded = (evaluator, getattr(train_data, "source", None))
         return evaluator
 

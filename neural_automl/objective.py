@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import traceback
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
@@ -41,7 +40,7 @@ from neural_automl.trials._rung_start import trial_seed as trial_seed
 from neural_automl.trials._rungs import Ladder, Rungs
 from neural_automl.trials._scores import TrialScores
 from neural_automl.trials._screen import check_latency, screen
-from neural_automl.trials._terms import Terms, agree
+from neural_automl.trials._terms import Terms, agree, fingerprints, settings_of
 from neural_automl.workers._leases import Lease, Watch
 from neural_automl.workers._recovery import own_name, recover
 
@@ -285,13 +284,9 @@ class ArchitectureObjective:
             value=self.value,
             epochs=self.longest_training(),
             data_fingerprint=getattr(self.evaluator, "data_fingerprint", ""),
-            evaluator_settings=self._evaluator_settings(),
+            evaluator_settings=settings_of(self.evaluator),
             rungs="" if self.rungs is None else self.rungs.text,
         )
-
-    def _evaluator_settings(self) -> str:
-        settings = getattr(self.evaluator, "fingerprint", type(self.evaluator).__qualname__)
-        return str(settings)
 
     def _announce(self, study: optuna.Study) -> None:
         """Come to terms with a study, once in this process."""
@@ -336,7 +331,7 @@ class ArchitectureObjective:
     ) -> float | tuple[float, ...]:
         """Answer from an equal training, or train."""
         epochs = start.epochs or self._epochs(architecture)
-        prints = self._fingerprints(epochs)
+        prints = fingerprints(self.evaluator, [epochs, self.metrics, self.value])
         claim = "/".join((identity_of(architecture), *prints.values(), start.text))
         claim = hashlib.sha256(claim.encode()).hexdigest()[:32]
         watcher = self._announced[trial.study]
@@ -400,13 +395,3 @@ class ArchitectureObjective:
     def _epochs(self, architecture: Architecture) -> int:
         settings = check_parameters("training", TRAINING, architecture.training)
         return int(self._asked_epochs() or settings["epochs"])
-
-    def _fingerprints(self, epochs: int) -> dict[str, str]:
-        # A study may go on with another backend, but no result of one is taken for the other's.
-        backend = getattr(self.evaluator, "backend", None)
-        text = json.dumps([self._evaluator_settings(), backend, epochs, self.metrics, self.value])
-        prints = {"evaluator_fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
-        of_data = getattr(self.evaluator, "data_fingerprint", None)
-        if of_data is not None:
-            prints["data_fingerprint"] = of_data
-        return prints

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,105 +14,51 @@ from neural_automl.commands._arguments import (
     CandidatesOption,
     DataOption,
     DeviceOption,
+    ImportOption,
+    JsonOption,
+    MissingOption,
+    OutputOption,
+    SeedOption,
+    SpaceFile,
+    TargetOption,
+    TrackOption,
+    TrackOptionsOption,
+    WorkersOption,
+    read_space,
+    tracking_options,
+)
+from neural_automl.commands._exit import INTERRUPTED, wrong_options
+from neural_automl.commands._output import console_for, print_json
+from neural_automl.commands._search_options import (
+    CheckpointQuotaOption,
+    ConfigOption,
     EarlyStoppingOption,
     EpochsOption,
     ExecutorOption,
-    ImportOption,
-    JsonOption,
+    HpoOption,
+    KeepWeightsOption,
     MetricOption,
-    MissingOption,
-    OutputOption,
     PredictorOption,
     PrunerOptionsOption,
     ResumeOption,
     RungsOption,
     SearchStorageOption,
     SearchStudyOption,
-    SeedOption,
-    SpaceFile,
     StrategyOption,
-    TargetOption,
     TimeoutOption,
-    TrackOption,
-    TrackOptionsOption,
+    TopOption,
     TrialsOption,
     WarmStartOption,
     WarmStartTrialsOption,
-    WorkersOption,
     pruner_options,
-    read_space,
-    tracking_options,
     warm_start_options,
 )
-from neural_automl.commands._config import read_config
-from neural_automl.commands._exit import INTERRUPTED, wrong_options
-from neural_automl.commands._output import console_for, print_json
 from neural_automl.exceptions import DataError
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from neural_automl.engine import SearchResult
-
-
-KeepWeightsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--keep-weights",
-        metavar="N",
-        help="Keep the weights of the best N networks only; by default of all that were trained "
-        "to the end.",
-        show_default=False,
-    ),
-]
-
-
-def read_bytes(text: str | int) -> int:
-    """Return a number of bytes that may be written with a unit: 500MB, 2 GB.
-
-    Raises:
-        BadParameter: It is none.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", str(text), re.IGNORECASE)
-    if found is None:
-        raise typer.BadParameter(f"must be a number of bytes, as 500MB or 2GB, but got {text!r}")
-    return int(float(found[1]) * 1000 ** " KMGT".index(found[2].upper() or " "))
-
-
-CheckpointQuotaOption = Annotated[
-    int | None,
-    typer.Option(
-        "--checkpoint-quota",
-        parser=read_bytes,
-        metavar="SIZE",
-        help="Room that the checkpoints of all trainings under way may take together, as 2GB.",
-        show_default=False,
-    ),
-]
-HpoOption = Annotated[
-    Literal["joint", "sequential"] | None,
-    typer.Option(
-        "--hpo",
-        help="Search learning rate, weight decay and batch size too, where the space fixes them: "
-        "joint, with the networks, or sequential, for each of the best after them.",
-        show_default=False,
-    ),
-]
-TopOption = Annotated[
-    int, typer.Option("--top", "-k", min=1, help="Networks that --hpo sequential goes on with.")
-]
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config",
-        metavar="FILE.toml",
-        callback=read_config,
-        is_eager=True,
-        help="A file of these options by their long names, SPACE as space; what stands on the "
-        "command line wins.",
-        show_default=False,
-    ),
-]
 
 
 def search(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -12,9 +11,9 @@ from neural_automl.early_stopping import check_objectives, create_pruner, defaul
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator
 from neural_automl.executor import BaseExecutor
 from neural_automl.executor._create import check_executor
-from neural_automl.objective import ArchitectureObjective
+from neural_automl.objective import COST_METRICS, ArchitectureObjective
 from neural_automl.prediction import check_metrics
-from neural_automl.search._checks import check_names, check_rungs
+from neural_automl.search._checks import check_names, check_rungs, measured
 from neural_automl.search._running import default_workers
 from neural_automl.search._warm import Earlier, check_options, proxies_of
 from neural_automl.search_strategies import SearchStrategy, check_strategy, make_sampler
@@ -72,6 +71,7 @@ class EngineOptions:
     strict: bool
     tracking: str | Tracker | TrackFunction | None
     tracking_options: Mapping[str, Any] | None
+    tracker: Tracker | None = field(init=False)
 
     def __post_init__(self) -> None:
         check_names(self.storage, self.study_name, self.metrics)
@@ -79,7 +79,8 @@ class EngineOptions:
             rungs = tuple(self.rungs)
             object.__setattr__(self, "rungs", rungs)
             check_rungs(rungs, self.reduction_factor, self.metric_names, self.early_stopping)
-        _ = self.tracker
+        tracker = make_tracker(self.tracking, self.tracking_options)
+        object.__setattr__(self, "tracker", tracker)
         check_kept(self.keep_weights, self.checkpoint_quota, self.rungs)
         check_options(self.warm_start, self.warm_options)
         check_objectives(self.stopping, len(self.metric_names or ("",)))
@@ -90,11 +91,6 @@ class EngineOptions:
         self.make_pruner(_MANY_EPOCHS)
         if isinstance(self.executor_type, str):
             check_executor(self.executor_type, self.workers, {})
-
-    @cached_property
-    def tracker(self) -> Tracker | None:
-        """Where trainings are runs."""
-        return make_tracker(self.tracking, self.tracking_options)
 
     @property
     def metric_names(self) -> tuple[str, ...] | None:
@@ -129,6 +125,34 @@ class EngineOptions:
         return given(
             acquisition_function=self.acquisition_function, n_startup_trials=self.n_initial_random
         )
+
+    def make_evaluator(
+        self, train_data: Any, val_data: Any = None, test_data: Any = None
+    ) -> ArchitectureEvaluator:
+        """Return the evaluator that ``search`` makes of such data.
+
+        Raises:
+            TypeError: There is no data, or an evaluator instead.
+            DataError: The data cannot be used.
+            ValueError: A metric is unknown or for another task, or the device is not there.
+        """
+        if train_data is None:
+            raise TypeError("search needs `train_data` or an `evaluator`")
+        if callable(getattr(train_data, "evaluate", None)):
+            raise TypeError(f"a {type(train_data).__name__} is no data; give it as `evaluator=`")
+        names = self.metric_names or ()
+        evaluator = ArchitectureEvaluator(
+            train_data,
+            val_data,
+            test_data=test_data,
+            metrics=measured(names) or None,
+            backend=self.backend,
+            device=self.device,
+            keep=self.value,
+            monitor=next((name for name in names if name not in COST_METRICS), None),
+        )
+        evaluator.choose_device()
+        return evaluator
 
     def make_objective(
         self, space: ArchitectureSpace, evaluator: Evaluator, epochs: int | None
@@ -196,6 +220,10 @@ class EngineOptions:
         }
         return create_pruner(self.stopping, max_epochs=epochs, **options)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options by name, as ``AutoMLEngine`` takes them."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.init}
+
     def recorded(self) -> dict[str, Any]:
         """Return what a study keeps, for workers elsewhere to make their engine with."""
         return recorded(
@@ -216,11 +244,6 @@ class EngineOptions:
             keep_weights=self.keep_weights,
             checkpoint_quota=self.checkpoint_quota,
         )
-
-
-def given_options(options: EngineOptions) -> dict[str, Any]:
-    """Return options as ``AutoMLEngine`` takes them, without what was made of them."""
-    return {each.name: getattr(options, each.name) for each in fields(options)}
 
 
 def given(**options: Any) -> Mapping[str, Any]:

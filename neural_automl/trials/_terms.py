@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from neural_automl._version import __version__
 from neural_automl.exceptions import StudyError
 
 if TYPE_CHECKING:
     import optuna
+
+    from neural_automl.evaluation import Evaluator
 
 #: Metrics of which it is known where they improve, whoever measures them.
 _DIRECTIONS: Final = {
@@ -54,6 +58,26 @@ _WORDS: Final = {
 }
 #: Terms that a reader can make sense of, to be shown where they differ.
 _SHOWN: Final = ("metrics", "value", "epochs", "rungs")
+
+
+def settings_of(evaluator: Evaluator) -> str:
+    """Return what, beside the data, changes an evaluator's results; its kind if it says nothing."""
+    return str(getattr(evaluator, "fingerprint", type(evaluator).__qualname__))
+
+
+def fingerprints(evaluator: Evaluator, terms: list[Any]) -> dict[str, str]:
+    """Return, under the names that a trial keeps them by, what equal trainings share.
+
+    Args:
+        evaluator: Trains.
+        terms: What else is equal then, as JSON has it.
+    """
+    # A study may go on with another backend, but no result of one is taken for the other's.
+    backend = getattr(evaluator, "backend", None)
+    text = json.dumps([settings_of(evaluator), backend, *terms])
+    prints = {"evaluator_fingerprint": hashlib.sha256(text.encode()).hexdigest()[:32]}
+    of_data = getattr(evaluator, "data_fingerprint", None)
+    return prints if of_data is None else {**prints, "data_fingerprint": of_data}
 
 
 def agree(study: optuna.Study, terms: Terms) -> None:

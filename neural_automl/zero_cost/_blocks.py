@@ -32,7 +32,7 @@ def az_expressivity(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         ProxyError: The inputs are ids of an embedding, or there are no blocks but the last.
 
     Source: Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search",
-    CVPR 2024, section 3.1, expressivity.
+    CVPR 2024, section 3, expressivity.
     """
     return finite(sum(_entropies(model, inputs, "az_expressivity", 1)), "az_expressivity")
 
@@ -46,7 +46,7 @@ def az_progressivity(model: nn.Module, inputs: Tensor, targets: Tensor) -> float
         ProxyError: The inputs are ids of an embedding, or there are fewer than two blocks.
 
     Source: Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search",
-    CVPR 2024, section 3.1, progressivity.
+    CVPR 2024, section 3, progressivity.
     """
     entropies = _entropies(model, inputs, "az_progressivity", 2)
     return finite(min(b - a for a, b in pairwise(entropies)), "az_progressivity")
@@ -63,7 +63,7 @@ def az_trainability(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
             leads from one to the next.
 
     Source: Lee and Ham, "AZ-NAS: Assembling Zero-Cost Proxies for Network Architecture Search",
-    CVPR 2024, section 3.1, trainability.
+    CVPR 2024, section 3, trainability.
     """
     scores = []
     with working_copy(model) as net:
@@ -216,8 +216,13 @@ def _opened(module: nn.Module) -> list[nn.Module]:
     return [
         block
         for child in module.children()
-        for block in (_opened(child) if isinstance(child, _CONTAINERS) else [child])
+        for block in (_opened(child) if _is_container(child) else [child])
     ]
+
+
+def _is_container(module: nn.Module) -> bool:
+    # A bare module only holds others, as the blocks of a network of ours do in a wrapper.
+    return isinstance(module, _CONTAINERS) or type(module) is nn.Module
 
 
 def _has_weights(module: nn.Module) -> bool:

@@ -85,7 +85,7 @@ def fisher(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     over the positions of a channel; added up over channels.
 
     Source: Turner et al., "BlockSwap: Fisher-guided Block Substitution for Network Compression on a
-    Budget", ICLR 2020, section 3, as a score of whole networks by Abdelfattah et al., ICLR 2021,
+    Budget", ICLR 2020, Fisher potential; as a score of networks by Abdelfattah et al., ICLR 2021,
     equation 2.
     """
     with working_copy(model) as net:

@@ -13,11 +13,12 @@ from neural_automl.exceptions import ProxyError
 from neural_automl.zero_cost._work import (
     FEW,
     REPEATS,
-    draw_weights,
+    draw,
     dtype_for_drawn,
     finite,
     is_map,
     watch_layers,
+    weights_to_draw,
     working_copy,
 )
 
@@ -69,8 +70,9 @@ def zen(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     total = 0.0
     with working_copy(model, dtype=dtype) as net, torch.no_grad():
         variances = [_kept_variance(m) for m in net.modules() if isinstance(m, _BatchNorm)]
+        weights = weights_to_draw(net)
         for _ in range(REPEATS):
-            draw_weights(net)
+            draw(weights)
             x = torch.randn_like(like)
             moved = x + _STEP * torch.randn_like(like)
             apart = (_last_map(net, moved) - _last_map(net, x)).flatten(1).double()
@@ -112,7 +114,7 @@ def meco(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
         ProxyError: No layer has weights.
 
     Source: Jiang, Wang and Bie, "MeCo: Zero-Shot NAS with One Data and Single Forward Pass via
-    Minimum Eigenvalue of Correlation", NeurIPS 2023, section 3.
+    Minimum Eigenvalue of Correlation", NeurIPS 2023, the definition of MeCo.
     """
     count = max(1, min(len(inputs), _POSITIONS // math.prod(inputs.shape[2:])))
     products = _Products()

@@ -14,9 +14,10 @@ from neural_automl.zero_cost._work import (
     FEW,
     REPEATS,
     are_labels,
-    draw_weights,
+    draw,
     dtype_for_drawn,
     finite,
+    weights_to_draw,
     working_copy,
 )
 
@@ -135,7 +136,7 @@ class _Seen(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return  # several paths begin by switching the same units
         self._recent.append((x, x._version))
         on = torch.sign(x.detach()).relu_().flatten(1).float()
-        self.patterns[(self._bits @ on).long()] = True
+        self.patterns.index_fill_(0, (self._bits @ on).long(), True)
         self.units += on.shape[1]
 
 
@@ -158,8 +159,9 @@ def swap(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
     x = inputs[:FEW].to(dtype) if inputs.is_floating_point() else inputs[:FEW]
     counts = []
     with working_copy(model, dtype=dtype) as net, torch.no_grad():
+        weights = weights_to_draw(net)
         for _ in range(REPEATS):
-            draw_weights(net)
+            draw(weights)
             seen = _Seen(len(x), x.device)
             with seen:
                 net(x)

@@ -149,20 +149,32 @@ def watch_layers(model: nn.Module, see: Callable[[Tensor, int], Tensor | None]) 
         raise ProxyError("the network has no weights to score")
 
 
-def draw_weights(model: nn.Module) -> None:
-    """Give the layers of a working copy standard normal weights, and no shift."""
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            if parameter.ndim >= 2:
-                nn.init.normal_(parameter)
-            elif name.startswith("bias"):
-                nn.init.zeros_(parameter)
-            elif isinstance(module, _NORMS):
-                nn.init.ones_(parameter)
+def weights_to_draw(model: nn.Module) -> list[nn.Parameter]:
+    """Take shifts and the scales of normalisation from a working copy, and return its weights.
+
+    They are for ``draw``.
+    """
+    found = []
+    with torch.no_grad():
+        for module in model.modules():
+            for name, parameter in module.named_parameters(recurse=False):
+                if parameter.ndim >= 2:
+                    found.append(parameter)
+                elif name.startswith("bias"):
+                    parameter.zero_()
+                elif isinstance(module, _NORMS):
+                    parameter.fill_(1)
+    return found
+
+
+def draw(weights: list[nn.Parameter]) -> None:
+    """Draw standard normal weights, where no gradients are recorded."""
+    for weight in weights:
+        weight.normal_()
 
 
 def dtype_for_drawn(model: nn.Module) -> torch.dtype | None:
-    """Return the type in which ``draw_weights`` leads to numbers that are finite.
+    """Return the type in which drawn weights lead to numbers that are finite.
 
     Where nothing normalises, they are soon too much for float32; else None: the network's own.
     """

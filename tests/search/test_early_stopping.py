@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from neural_automl.commands._arguments import pruner_options
+from neural_automl.commands._search_options import pruner_options
 from neural_automl.early_stopping import EarlyStoppingStrategy, create_pruner, may_stop_at
 from neural_automl.engine import AutoMLEngine
 from neural_automl.exceptions import StudyError

@@ -12,7 +12,7 @@ from optuna.artifacts import get_all_artifact_meta
 
 from neural_automl.architecture_space import ArchitectureSpace, Choice, Layer
 from neural_automl.artifacts import load_artifact, load_weights
-from neural_automl.commands._search import read_bytes
+from neural_automl.commands._search_options import read_bytes
 from neural_automl.engine import AutoMLEngine
 from neural_automl.evaluation import EvaluationContext
 from neural_automl.exceptions import StudyError
