@@ -23,32 +23,35 @@ TITLES = {
     0: ("networks", "#eee3f3"),
 }
 BEGINS = {3: "Optuna begins here", 2: "PyTorch begins here", 0: "pure Python"}
-WIDTH, LEFT, MAIN, ROW, GAP, CHARACTERS = 920, 20, 640, 72, 10, 92
+WIDTH, LEFT, MAIN, GAP, LINE, CHARACTERS = 920, 20, 640, 10, 17, 92
+HEAD = 36  # of a box, above its lines
 
 
 def drawing() -> str:
     """Return the picture: a box for each floor, the highest at the top, and the sides beside."""
     table = runpy.run_path(str(ROOT / "tests" / "house" / "floors.py"))
     parts: list[str] = []
-    for row, (floor, (title, colour)) in enumerate(TITLES.items()):
-        top = GAP + row * (ROW + GAP)
-        parts.append(_box(LEFT, top, MAIN, ROW, colour))
+    tops: dict[int, int] = {}
+    top = GAP
+    for floor, (title, colour) in TITLES.items():
+        lines = textwrap.wrap("\u00a0· ".join(_there(table["FLOORS"][floor])), CHARACTERS)
+        tops[floor] = top
+        parts.append(_box(LEFT, top, MAIN, HEAD + LINE * len(lines), colour))
         parts.append(_text(LEFT + 12, top + 20, f"{floor}  {title}", "bold"))
         if floor in BEGINS:
             parts.append(_text(LEFT + MAIN - 12, top + 20, BEGINS[floor], "note"))
-        lines = textwrap.wrap("\u00a0· ".join(_there(table["FLOORS"][floor])), CHARACTERS)
         for number, line in enumerate(lines):
-            parts.append(_text(LEFT + 12, top + 41 + 17 * number, line, "name"))
-    top = GAP + (5 - table["FLOOR_ABOVE_SIDES"]) * (ROW + GAP)
-    height = 4 * ROW + 3 * GAP
-    parts.append(_box(LEFT + MAIN + GAP, top, WIDTH - 2 * LEFT - MAIN - GAP, height, "#d9ecdf"))
+            parts.append(_text(LEFT + 12, top + 41 + LINE * number, line, "name"))
+        top += HEAD + LINE * len(lines) + GAP
+    bottom, top = top, tops[table["FLOOR_ABOVE_SIDES"]]
+    width = WIDTH - 2 * LEFT - MAIN - GAP
+    parts.append(_box(LEFT + MAIN + GAP, top, width, bottom - GAP - top, "#d9ecdf"))
     x = LEFT + MAIN + GAP + 12
     parts.append(_text(x, top + 20, "beside them", "bold"))
     words = [*(f"{side}/" for side in table["SIDES"]), "", "any Optuna study may use them:"]
     words += ["they know Optuna, NumPy, SciPy,", "and no space of networks"]
     for number, word in enumerate(words):
-        parts.append(_text(x, top + 41 + 17 * number, word, "name"))
-    bottom = GAP + 6 * (ROW + GAP)
+        parts.append(_text(x, top + 41 + LINE * number, word, "name"))
     return _HEAD.format(width=WIDTH, height=bottom) + "\n".join(parts) + "\n</svg>\n"
 
 
