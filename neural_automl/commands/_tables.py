@@ -80,7 +80,8 @@ def print_intro(
 class SearchProgress:
     """A bar over the trials of a search, with the best so far and the epochs saved.
 
-    Used as a context, and as a callback of the study.
+    Where there is no terminal, which would show it once at the end, a line for each trial. Used as
+    a context, and as a callback of the study.
     """
 
     def __init__(self, console: Console, trials: int) -> None:
@@ -95,6 +96,8 @@ class SearchProgress:
             TimeRemainingColumn(),
             console=console,
         )
+        self._console = console
+        self._trials = trials
         self._used: dict[str, float] = {}
         self._task = self._progress.add_task("search", total=trials, best="-", saved="-")
 
@@ -120,6 +123,15 @@ class SearchProgress:
         self._progress.update(
             self._task, completed=sum(self._used.values()), best=best, saved=saved
         )
+        if not self._console.is_terminal:
+            done = f"{sum(self._used.values()):.3g} of {self._trials}"
+            _say(self._console, f"{trial_line(trial)} ({done}, best {best})")
+
+
+def trial_line(trial: FrozenTrial) -> str:
+    """Return how a trial ended, in a line."""
+    values = ", ".join(f"{value:.4g}" for value in trial.values or ())
+    return f"trial {trial.number}: {trial.state.name.lower()} {values}".rstrip()
 
 
 class ScoreProgress:

@@ -22,6 +22,7 @@ from neural_automl.commands._arguments import (
 )
 from neural_automl.commands._exit import INTERRUPTED, wrong_options
 from neural_automl.commands._output import print_json
+from neural_automl.commands._tables import trial_line
 from neural_automl.exceptions import NeuralAutoMLError
 from neural_automl.tracking._create import make_tracker
 
@@ -92,9 +93,8 @@ def worker(
     trials: list[dict[str, Any]] = []
 
     def tell(study: optuna.Study, trial: FrozenTrial) -> None:
+        typer.echo(trial_line(trial), err=as_json)
         state = trial.state.name.lower()
-        values = ", ".join(f"{value:g}" for value in trial.values or ())
-        typer.echo(f"trial {trial.number}: {state} {values}".rstrip(), err=as_json)
         trials.append({"trial": trial.number, "state": state, "values": trial.values})
 
     typer.echo(f"joined the study {joining.study.study_name}", err=as_json)

@@ -12,6 +12,7 @@ import optuna
 from neural_automl.artifacts import load_weights
 from neural_automl.evaluation import ArchitectureEvaluator, Evaluator, Predictor, trained_model
 from neural_automl.exceptions import StudyError
+from neural_automl.known_values import TICKET
 from neural_automl.registry import (
     architecture_of,
     best_trial,
@@ -24,6 +25,7 @@ from neural_automl.report import write_report
 from neural_automl.search._card import TEST_METRICS
 from neural_automl.studies import masked
 from neural_automl.trials._ledger import LEDGER
+from neural_automl.workers._leases import ATTEMPTS, LEASE
 from neural_automl.workers._settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -86,12 +88,14 @@ class SearchResult:
 
     @property
     def best_metrics(self) -> dict[str, float]:
-        """Everything that the best trial recorded and that is a number."""
+        """Everything that the best trial recorded of its network and that is a number."""
         attributes = self.best_trial.user_attrs
         return {
             name: value
             for name, value in attributes.items()
-            if isinstance(value, int | float) and not isinstance(value, bool)
+            if isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and name not in (LEASE, TICKET, ATTEMPTS)
         }
 
     @property

@@ -111,9 +111,14 @@ def ends_on_sigterm() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: REQUESTED.set())
+    before = signal.signal(signal.SIGTERM, _request)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-        REQUESTED.clear()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+        if before is not _request:  # a search inside another leaves it to that one
+            REQUESTED.clear()
+
+
+def _request(*_: object) -> None:
+    REQUESTED.set()

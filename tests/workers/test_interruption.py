@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from neural_automl.studies import load_study
 from neural_automl.workers import _interruption
-from neural_automl.workers._interruption import Interrupts
+from neural_automl.workers._interruption import REQUESTED, Interrupts, ends_on_sigterm
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,14 @@ def test_another_thread_holds_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_a_search_inside_another_leaves_sigterm_to_it() -> None:
+    with ends_on_sigterm():
+        with ends_on_sigterm():
+            signal.raise_signal(signal.SIGTERM)
+        assert REQUESTED.is_set()
+    assert not REQUESTED.is_set()
 
 
 SEARCH = """\
