@@ -146,10 +146,11 @@ class KnownValues:
             if other.number in finished.read or other.number == trial.number:
                 continue
             if other.state.is_finished():
-                finished.read.add(other.number)
                 if is_reusable(other):
                     known = Known(other, other.number)
                     finished.known.setdefault(other.user_attrs[CLAIM], known)
+                # Last: another thread that looks now skips what was read, and must find it.
+                finished.read.add(other.number)
             elif other.state == TrialState.RUNNING and other.user_attrs.get(CLAIM) == claim:
                 rivals.append(other)
         return finished.known.get(claim), rivals

@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from neural_automl import known_values
 from neural_automl.architecture_space import ArchitectureSpace, Choice
 from neural_automl.exceptions import DivergenceError, OutOfMemoryError, StudyError
 from neural_automl.known_values import CLAIM, TICKET, Known, KnownValues
@@ -432,3 +433,27 @@ def test_many_processes_train_nothing_twice(tmp_path: Path) -> None:
     assert len(study.trials) == many(400)
     assert len(trained) == len(set(trained)) == sum(map(is_trained, study.trials))
     assert {trial.state for trial in study.trials} == {TrialState.COMPLETE}
+
+
+def test_a_thread_that_looks_while_another_reads_finds_the_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = optuna.create_study()
+    trained, asking = study.ask(), study.ask()
+    trained.set_user_attr(CLAIM, "equal")
+    study.tell(trained, 0.5)
+    known = KnownValues()
+    in_between: list[object] = []
+    reusable = known_values.is_reusable
+
+    def look_meanwhile(trial: optuna.trial.FrozenTrial) -> bool:
+        if not in_between:
+            in_between.append(None)  # the look below reads the trial too
+            in_between[0] = known.find_or_claim(asking, "equal")
+        return reusable(trial)
+
+    monkeypatch.setattr(known_values, "is_reusable", look_meanwhile)
+    found = known.find_or_claim(asking, "equal")
+
+    assert found is not None
+    assert in_between == [found]
