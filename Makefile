@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 INSTALL_FILES := pyproject.toml setup.cfg constraints.txt
 WORKERS ?= 2
 TRIALS ?= 20
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick verify lint format docs notebooks audit clean

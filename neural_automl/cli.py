@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: By default the process's own.
     """
+    # Threads of PyTorch, which is not loaded yet, wait for each other asleep: awake, as they do by
+    # default, they take a busy machine's cores from the ones that they wait for.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A path, or a name, may hold what the terminal cannot write.

@@ -398,3 +398,25 @@ def test_the_script_for_bash_completes(bash: str, tmp_path: Path) -> None:
     )
 
     assert ran.stdout.split() == ["bayesian"], ran.stderr
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+WAITS = """\
+import contextlib, os, sys
+from neural_automl.cli import main
+with contextlib.suppress(SystemExit):
+    main(["--version"])
+assert "torch" not in sys.modules
+print(os.environ["OMP_WAIT_POLICY"])
+"""
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "PASSIVE"), ({"OMP_WAIT_POLICY": "x"}, "x")])
+def test_threads_wait_asleep_unless_told_otherwise(given: dict[str, str], expected: str) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "OMP_WAIT_POLICY"} | given
+    ran = subprocess.run(
+        [sys.executable, "-c", WAITS], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert ran.stdout.splitlines()[-1] == expected
