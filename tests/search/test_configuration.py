@@ -116,7 +116,9 @@ def test_the_configuration_on_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     )
 
     assert "fallbacks" not in result.study.user_attrs
-    assert sorted(seen) == [trial.number for trial in result.study.trials]
+    # Workers that came when the budget was nearly spent handed their trials back: these wait.
+    ended = [trial.number for trial in result.study.trials if trial.state.is_finished()]
+    assert sorted(seen) == ended
     check(engine, result, tmp_path)
 
 
