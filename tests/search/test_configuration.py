@@ -83,7 +83,9 @@ def check(engine: AutoMLEngine, result: SearchResult, folder: Path) -> None:
     history = result.history()
     assert isinstance(history, pd.DataFrame)
     assert len(history) == len(trials)
-    assert history["params_optimizer.learning_rate"].between(1e-3, 1e-1).all()
+    rates = history["params_optimizer.learning_rate"].dropna()  # what waits may have none yet
+    assert len(rates) >= 4
+    assert rates.between(1e-3, 1e-1).all()
     assert result.pareto_front == {result.best_trial.number: result.best_architecture}
     assert result.ledger["epochs_trained"] == engine.get_search_summary()["epochs_trained"] > 0
     assert engine.get_search_summary()["trained"] == 4
