@@ -24,6 +24,8 @@ from neural_automl.executor._base import BaseExecutor, Result, check_workers, co
 from neural_automl.executor._child import BOOT, END, GRACE, dump
 
 _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# How threads of PyTorch wait for each other.
+_WAITING: Final = "OMP_WAIT_POLICY"
 _GPUS: Final = "CUDA_VISIBLE_DEVICES"
 #: Characters of what a dead child wrote that its error quotes.
 _QUOTED: Final = 2000
@@ -224,6 +226,7 @@ def child_environment(
     own = dict(environment)
     for name in _THREADS:
         own.setdefault(name, str(max(1, cores() // workers)))
+    own.setdefault(_WAITING, "PASSIVE")  # awake they would take the cores from other children
     devices = _visible_gpus(environment) if gpus is None else list(gpus)
     if devices:
         own[_GPUS] = devices[slot % len(devices)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -53,19 +52,26 @@ class AnnouncingSampler(ConfigurationSampler):
         self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
     ) -> Configuration:
         """Propose what `choose` gives, and hold it against workers that ask at once."""
-        for attempt in itertools.count(1):
-            before = study.get_trials(deepcopy=False)
-            finished = {other.number for other in before if other.state.is_finished()}
-            proposed = self.choose(study, trial, fixed, rng)
-            write_claim(study, trial, proposed.values)
-            rivals = (
-                replay(self._suggest, live_params(other))
-                for other in study.get_trials(deepcopy=False)
-                if other.number not in finished and other.number != trial.number
-            )
-            is_told = any(rival is not None and rival.key == proposed.key for rival in rivals)
-            if not is_told or attempt == _ATTEMPTS:
-                return proposed
+        proposed, is_told = self._announce(study, trial, fixed, rng)
+        for attempt in range(1, _ATTEMPTS):
+            if not is_told:
+                break
             time.sleep(_WAIT * float(rng.random()))
             rng = trial_rng(self._seed, trial.number, f"claim {attempt}")
-        raise AssertionError("unreachable")
+            proposed, is_told = self._announce(study, trial, fixed, rng)
+        return proposed
+
+    def _announce(
+        self, study: Study, trial: FrozenTrial, fixed: Mapping[str, Any], rng: np.random.Generator
+    ) -> tuple[Configuration, bool]:
+        """Choose and tell; return that, and whether a worker that asks at once told it too."""
+        before = study.get_trials(deepcopy=False)
+        finished = {other.number for other in before if other.state.is_finished()}
+        proposed = self.choose(study, trial, fixed, rng)
+        write_claim(study, trial, proposed.values)
+        rivals = (
+            replay(self._suggest, live_params(other))
+            for other in study.get_trials(deepcopy=False)
+            if other.number not in finished and other.number != trial.number
+        )
+        return proposed, any(rival is not None and rival.key == proposed.key for rival in rivals)

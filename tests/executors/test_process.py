@@ -215,6 +215,8 @@ def test_arrays_are_mapped_and_changes_stay_in_the_child(tmp_path: Path) -> None
         ({}, 0, 10**6, (), {"OMP_NUM_THREADS": "1"}),
         ({}, 0, 1, (), {"OMP_NUM_THREADS": str(cores())}),
         ({"OMP_NUM_THREADS": "7"}, 0, 2, (), {"OMP_NUM_THREADS": "7"}),
+        ({}, 0, 2, (), {"OMP_WAIT_POLICY": "PASSIVE"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, 0, 2, (), {"OMP_WAIT_POLICY": "ACTIVE"}),
         ({}, 2, 4, ("0", "1"), {"CUDA_VISIBLE_DEVICES": "0"}),
         ({}, 3, 4, ("0", "1"), {"CUDA_VISIBLE_DEVICES": "1"}),
         ({"CUDA_VISIBLE_DEVICES": "4, GPU-7"}, 1, 2, None, {"CUDA_VISIBLE_DEVICES": "GPU-7"}),
