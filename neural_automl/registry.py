@@ -27,7 +27,13 @@ def is_trained(trial: FrozenTrial) -> bool:
     One that was answered with the result of an equal training did not, nor one that was skipped.
     """
     finished = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    return finished and not {"infeasible", "cached_from", SKIPPED} & trial.user_attrs.keys()
+    is_untrained = is_repeat(trial) or {"infeasible", SKIPPED} & trial.user_attrs.keys()
+    return finished and not is_untrained
+
+
+def is_repeat(trial: FrozenTrial) -> bool:
+    """Return whether a trial was answered with the result of an equal training."""
+    return "cached_from" in trial.user_attrs
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ def summarise(study: optuna.Study) -> StudySummary:
         full_trainings=full_trainings(study),
         interrupted=sum("interrupted" in trial.user_attrs for trial in trials),
         infeasible=sum(map(_is_infeasible, trials)),
-        repeats=sum("cached_from" in trial.user_attrs for trial in trials),
+        repeats=sum(map(is_repeat, trials)),
         skipped=sum(SKIPPED in trial.user_attrs for trial in trials),
         predictor=study.user_attrs.get("predictor"),
         epochs_trained=int(sum(_number(trial, "epochs") for trial in trials)),
@@ -152,7 +158,7 @@ def summarise(study: optuna.Study) -> StudySummary:
 def _is_infeasible(trial: FrozenTrial) -> bool:
     """Return whether an architecture was infeasible: not a repeat, nor a trial left without one."""
     reason = trial.user_attrs.get("infeasible", EXHAUSTED)
-    return reason != EXHAUSTED and "cached_from" not in trial.user_attrs
+    return reason != EXHAUSTED and not is_repeat(trial)
 
 
 def _number(trial: FrozenTrial, name: str) -> float:
@@ -234,11 +240,17 @@ def front_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
 
 
 def top_trials(study: optuna.Study, count: int) -> list[FrozenTrial]:
-    """Return the best completed trials of a study with one objective, best first."""
+    """Return the best completed trials of a study with one objective, best first.
+
+    Of equal ones those that were trained come before repeats, then the earlier.
+    """
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     sign = -1.0 if study.direction.name == "MAXIMIZE" else 1.0
-    ranked = sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
-    return ranked[:count]
+
+    def rank(trial: FrozenTrial) -> tuple[float, bool, int]:
+        return sign * (trial.value or 0.0), is_repeat(trial), trial.number
+
+    return sorted(complete, key=rank)[:count]
 
 
 def space_of(study: optuna.Study) -> ArchitectureSpace:

@@ -29,7 +29,7 @@ from neural_automl.exceptions import (
     TrialsFailedError,
 )
 from tests.house.repository import ROOT
-from tests.test_cli import SMALL, Ran, cli
+from tests.test_cli import SMALL, Ran, cli, process
 
 SEARCH = ("search", "small.neural", "--data", "digits", "--epochs", "1", "--strategy", "random")
 STORED = ("--storage", "results")
@@ -94,6 +94,47 @@ def test_with_json_there_is_one_object_and_nothing_else(
     assert ran.returncode == (130 if name == "dashboard" else 0), ran.stderr
     assert keys <= json.loads(ran.stdout).keys()
     assert text in ran.stderr
+
+
+#: A module that prints itself, and whose child does.
+TALKING = """\
+import subprocess, sys
+print("from the module")
+subprocess.run([sys.executable, "-c", "print('from its child')"], check=True)
+"""
+
+
+@pytest.mark.parametrize("order", [("--json", "--import"), ("--import", "--json")])
+def test_what_a_module_prints_spoils_no_data(order: tuple[str, str], tmp_path: Path) -> None:
+    (tmp_path / "small.neural").write_text(SMALL)
+    (tmp_path / "talking.py").write_text(TALKING)
+    options = {"--json": ["--json"], "--import": ["--import", "talking"]}
+
+    ran = process("validate", "small.neural", *options[order[0]], *options[order[1]], cwd=tmp_path)
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["files"][0]["valid"]
+    assert {"from the module", "from its child"} <= set(ran.stderr.splitlines())
+
+
+def test_standard_output_is_given_back(tmp_path: Path) -> None:
+    (tmp_path / "small.neural").write_text(SMALL)
+    code = """
+import contextlib, os
+from neural_automl.cli import main
+with contextlib.suppress(SystemExit):
+    main(["validate", "small.neural", "--json"])
+print("printed", flush=True)
+os.write(1, b"written")
+"""
+
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    data, _, after = ran.stdout.rpartition("}")
+    assert json.loads(data + "}")["files"][0]["size"] == 7
+    assert after.split() == ["printed", "written"]
 
 
 def test_what_a_search_says_as_data(searched: Path) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from neural_automl.architecture_space import ArchitectureSpace
 from neural_automl.commands import _complete as complete
+from neural_automl.commands._output import keep_for_json
 from neural_automl.exceptions import DSLError, NeuralAutoMLError, excerpt
 from neural_automl.tracking import TRACKER_NAMES
 
@@ -149,7 +150,10 @@ StudyOption = Annotated[
 JsonOption = Annotated[
     bool,
     typer.Option(
-        "--json", help="Write one JSON object to standard output, and all texts to the other."
+        "--json",
+        callback=keep_for_json,
+        is_eager=True,
+        help="Write one JSON object to standard output, and all texts to the other.",
     ),
 ]
 TargetOption = Annotated[

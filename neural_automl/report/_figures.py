@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optuna.trial import TrialState
 
+from neural_automl.registry import is_repeat
 from neural_automl.report._facts import Facts, choices_of
 from neural_automl.trials._scores import PREFIX
 
@@ -62,7 +63,7 @@ def _dots(x: list[Any], y: list[Any], name: str, colour: str, **more: Any) -> di
 
 def plot_history(facts: Facts, objective: int = 0) -> Figure | None:
     """Return each trial's result in order, with the best so far; None without a result."""
-    done = [trial for trial in facts.complete if "cached_from" not in trial.user_attrs]
+    done = [trial for trial in facts.complete if not is_repeat(trial)]
     if not done:
         return None
     pick = max if facts.maximize[objective] else min

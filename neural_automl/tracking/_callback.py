@@ -11,6 +11,7 @@ from optuna.trial import TrialState
 
 from neural_automl.artifacts import CURVE, SOURCE, load_artifact
 from neural_automl.exceptions import FallbackWarning, StudyError
+from neural_automl.registry import is_repeat
 from neural_automl.studies import artifact_store_of
 from neural_automl.tracking._create import TrackFunction, create_tracker
 from neural_automl.tracking._live import GuardedRun, describe, named
@@ -86,8 +87,8 @@ class TrackingCallback:
 
 def _is_untrained(study: optuna.Study, trial: FrozenTrial) -> bool:
     """Tell what an ``ArchitectureObjective`` did not train; of others' trials nothing is known."""
-    known = trial.user_attrs
-    return "space" in study.user_attrs and ("cached_from" in known or "max_epochs" not in known)
+    is_trained = "max_epochs" in trial.user_attrs and not is_repeat(trial)
+    return "space" in study.user_attrs and not is_trained
 
 
 def _names(study: optuna.Study) -> Sequence[str]:

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from neural_automl.artifacts import WEIGHTS, save_artifacts
 from neural_automl.checkpoints import Checkpoints, Leftovers
+from neural_automl.registry import is_repeat
 from neural_automl.studies import artifact_store_of
 
 if TYPE_CHECKING:
@@ -105,15 +106,16 @@ class Keeping:
 def is_among_best(study: optuna.Study, values: float | Sequence[float], count: int) -> bool:
     """Return whether a trial that would end with these values is among the best so many.
 
-    It is where fewer completed ones beat it. Of several objectives, one beats another that is no
-    worse in any and better in one, so that the whole Pareto front is always among the best.
+    It is where fewer completed ones beat it; repeats, which have no weights of their own, do not
+    count. Of several objectives, one beats another that is no worse in any and better in one, so
+    that the whole Pareto front is always among the best.
 
     Args:
         study: The study.
         values: One for each objective.
         count: At least 1.
     """
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trials = _trained(study)
     losses = _losses(study, [[values] if isinstance(values, float) else list(values)])
     return _number_better(losses[0], _losses(study, [trial.values for trial in trials])) < count
 
@@ -121,15 +123,20 @@ def is_among_best(study: optuna.Study, values: float | Sequence[float], count: i
 def remove_weights(store: ArtifactStore, study: optuna.Study, count: int) -> None:
     """Remove the weights of completed trials that are not among the best so many.
 
-    Of equal trials the earlier is the better one.
+    Of equal trials the earlier is the better one; repeats do not count.
     """
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trials = _trained(study)
     losses = _losses(study, [trial.values for trial in trials])
     for index, trial in enumerate(trials):
         better = _number_better(losses[index], losses)
         equal = int(np.sum(np.all(losses[:index] == losses[index], axis=1)))
         if better + (equal if len(study.directions) == 1 else 0) >= count:
             _remove(store, study, trial)
+
+
+def _trained(study: optuna.Study) -> list[FrozenTrial]:
+    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in trials if not is_repeat(trial)]
 
 
 def _losses(study: optuna.Study, values: Sequence[Sequence[float]]) -> NDArray[np.float64]:

@@ -17,6 +17,7 @@ from neural_automl.engine import AutoMLEngine
 from neural_automl.evaluation import EvaluationContext
 from neural_automl.exceptions import StudyError
 from neural_automl.objective import ArchitectureObjective
+from neural_automl.registry import is_repeat, top_trials
 from neural_automl.studies import artifact_store_of
 from neural_automl.trials._keeping import is_among_best, remove_weights
 from neural_automl.workers._settings import read_settings
@@ -150,6 +151,32 @@ def test_of_equal_trials_the_first_is_kept(tmp_path: Path) -> None:
     assert [len(get_all_artifact_meta(t, storage=study._storage)) for t in study.trials] == [3] * 4
     assert len(with_weights(study)) == 1
     assert load_weights(store, study, study.trials[0])
+
+
+def test_repeats_take_no_place_among_the_best(tmp_path: Path) -> None:
+    objective = ArchitectureObjective(space(), Weighing(), epochs=1, keep_weights=2)
+    study = optuna.create_study(storage=f"sqlite:///{tmp_path}/study.db", direction="maximize")
+    for width in (6, 6, 6, 4, 5):
+        study.enqueue_trial({"layers[0].Dense.units": width})
+    study.optimize(objective, n_trials=5)
+
+    assert [is_repeat(trial) for trial in study.trials] == [False, True, True, False, False]
+    assert with_weights(study) == [6, 4, 5]
+    objective.remove_weights(study)
+    assert with_weights(study) == [6, 5]
+
+
+@pytest.mark.parametrize(
+    ("direction", "order"), [("maximize", [3, 1, 0, 2]), ("minimize", [1, 0, 2, 3])]
+)
+def test_of_equal_trials_the_trained_come_first(direction: str, order: list[int]) -> None:
+    study = optuna.create_study(direction=optuna.study.StudyDirection[direction.upper()])
+    for value, attributes in ((0.5, {"cached_from": 1}), (0.5, {}), (0.5, {"cached_from": 1})):
+        trial = optuna.trial.create_trial(value=value, user_attrs=attributes)
+        study.add_trial(trial)
+    study.add_trial(optuna.trial.create_trial(value=0.6))
+
+    assert [trial.number for trial in top_trials(study, 4)] == order
 
 
 @pytest.mark.parametrize("workers", [1, 2])
